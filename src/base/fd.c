@@ -1,0 +1,109 @@
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void fd_close(int *fd)
+{
+	const int number = errno;
+
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+	errno = number;
+}
+
+void fd_cleanup(int *fd)
+{
+	fd_close(fd);
+}
+
+int fd_steal(int *fd)
+{
+	const int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+int fd_write_all(int fd, const void *bytes, size_t n)
+{
+	const char *p = bytes;
+
+	while (n) {
+		ssize_t done = write(fd, p, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -errno;
+		p += done;
+		n -= (size_t)done;
+	}
+	return 0;
+}
+
+int fd_write_file(const char *path, const char *text)
+{
+	FD_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	const ssize_t n = write(fd, text, strlen(text));
+
+	return n < 0 ? -errno : (size_t)n == strlen(text) ? 0 : -EIO;
+}
+
+int fd_read_file(const char *path, size_t limit, struct arena *a, struct span *ret, struct err *err)
+{
+	FD_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
+	if (fstat(fd, &st) < 0)
+		return err_errno(err, "%s", path);
+	if (S_ISDIR(st.st_mode))
+		return err_set(err, ERR_INPUT, "%s: is a directory, not a file", path);
+	size_t size = S_ISREG(st.st_mode) ? (size_t)st.st_size : 64 * 1024;
+
+	if (size > limit)
+		return err_set(err, ERR_INPUT, "%s: larger than the limit of %zu bytes", path, limit);
+	/* One byte more than promised, to see a file that grew or that has no size (/proc). */
+	char *p = arena_alloc(a, size + 2);
+	size_t have = 0;
+
+	for (;;) {
+		ssize_t n = read(fd, p + have, size + 1 - have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(err, "%s", path);
+		if (n == 0)
+			break;
+		have += (size_t)n;
+		if (have <= size)
+			continue;
+		if (have > limit)
+			return err_set(err, ERR_INPUT, "%s: larger than the limit of %zu bytes", path, limit);
+		char *more = arena_alloc(a, size * 2 + 2);
+
+		memcpy(more, p, have);
+		p = more;
+		size *= 2;
+	}
+	p[have] = '\0';
+	*ret = (struct span){ p, have };
+	return 0;
+}
+
+int fd_set_nonblock(int fd)
+{
+	const int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}

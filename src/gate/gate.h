@@ -1,0 +1,17 @@
+/* The egress gate as a process: runs until its channel closes. Started re-executed (`stockade gate-role`) by the supervisor. */
+#ifndef STOCKADE_GATE_GATE_H
+#define STOCKADE_GATE_GATE_H
+
+#include "base/err.h"
+
+struct gate_options {
+	int channel;             /* SOCK_SEQPACKET to the supervisor (gate/protocol.h) */
+	unsigned workers;        /* threads with an epoll loop each; 0: one a core */
+	const char *const *dns;  /* "ADDR" or "[ADDR]:PORT", NULL-terminated; empty: the host's resolv.conf */
+};
+
+/* Reads resolv.conf, then locks itself down (uid, capabilities, no_new_privs, seccomp, no files), says GATE_READY, serves.
+ * Returns 0 after a drain or when the supervisor is gone. */
+int gate_run(const struct gate_options *o, struct err *err);
+
+#endif

@@ -1,0 +1,26 @@
+/* What a process may still do: capabilities, ids, seccomp, Landlock. Each function is one-way and fails closed: on -1 the caller
+ * must not go on. */
+#ifndef STOCKADE_GUARD_GUARD_H
+#define STOCKADE_GUARD_GUARD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* No capability in any set, bounding and ambient included; no_new_privs. */
+int guard_drop_capabilities(struct err *err);
+/* Groups emptied, then gid and uid for good; verified by reading them back. */
+int guard_set_ids(uid_t uid, gid_t gid, struct err *err);
+/* The container's system-call filter (DESIGN 6): an allow-list; sockets only AF_UNIX, AF_INET, AF_INET6 and NETLINK_ROUTE, no
+ * SOCK_RAW or SOCK_PACKET; io_uring, clone3, mount API, bpf, keyctl, ... refused; new user namespaces refused; chmod with set-id
+ * bits refused; TIOCSTI and TIOCLINUX refused; other architectures killed. Needs no_new_privs. allow_ptrace: for debuggers. */
+int guard_seccomp_container(bool allow_ptrace, struct err *err);
+/* The gate's filter: what its loop calls and nothing else; a forbidden call kills the process. */
+int guard_seccomp_gate(struct err *err);
+/* Closes every fd except the sorted list `keep`. */
+int guard_close_fds_except(const int *keep, size_t count, struct err *err);
+/* An empty directory as root and working directory: no file can be opened by name any more. Needs CAP_SYS_ADMIN. */
+int guard_empty_root(struct err *err);
+
+#endif
