@@ -41,6 +41,6 @@ int err_wrap(struct err *err, const char *fmt, ...)
 
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof err->text)
-		(void)snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", inner);
+		(void)snprintf(err->text + n, sizeof err->text - (size_t)n, ": %.*s", (int)(sizeof err->text - (size_t)n), inner);
 	return -1;
 }

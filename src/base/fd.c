@@ -68,11 +68,12 @@ int fd_read_file(const char *path, size_t limit, struct arena *a, struct span *r
 		return err_errno(err, "%s", path);
 	if (S_ISDIR(st.st_mode))
 		return err_set(err, ERR_INPUT, "%s: is a directory, not a file", path);
-	size_t size = S_ISREG(st.st_mode) ? (size_t)st.st_size : 64 * 1024;
+	/* Kernel files say that they have no size. */
+	size_t size = st.st_size > 4096 ? (size_t)st.st_size : 4096;
 
-	if (size > limit)
+	if (size > limit && (size_t)st.st_size > limit)
 		return err_set(err, ERR_INPUT, "%s: larger than the limit of %zu bytes", path, limit);
-	/* One byte more than promised, to see a file that grew or that has no size (/proc). */
+	/* One byte more than promised, to see a file that grew. */
 	char *p = arena_alloc(a, size + 2);
 	size_t have = 0;
 
@@ -86,10 +87,10 @@ int fd_read_file(const char *path, size_t limit, struct arena *a, struct span *r
 		if (n == 0)
 			break;
 		have += (size_t)n;
-		if (have <= size)
-			continue;
 		if (have > limit)
 			return err_set(err, ERR_INPUT, "%s: larger than the limit of %zu bytes", path, limit);
+		if (have <= size)
+			continue;
 		char *more = arena_alloc(a, size * 2 + 2);
 
 		memcpy(more, p, have);

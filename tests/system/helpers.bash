@@ -1,0 +1,37 @@
+# What the system tests share. Each file has a lab of its own and a copy of the seed as its project; everything it made is gone at
+# its end, also after a failure.
+
+top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+stockade=$top/build/stockade
+
+# One lab and one project for the whole file; call from setup_file.
+lab_start() {
+	export LAB="t$$-$RANDOM"
+	"$top/tests/lab/lab" up "$LAB" >&2
+	export LAB_DIR=/run/stockade-lab/$LAB
+	export PROJECT_DIR=$LAB_DIR/demo
+	mkdir -p "$PROJECT_DIR"
+	cp -r "$top/examples/seed/." "$PROJECT_DIR/"
+}
+
+lab_stop() {
+	"$top/tests/lab/lab" exec "$LAB" -- "$stockade" down --project demo --timeout 1 >/dev/null 2>&1 || true
+	"$top/tests/lab/lab" down "$LAB"
+}
+
+lab() { "$top/tests/lab/lab" "$@"; }
+# stockade, run on the lab's host in the project's directory.
+sk() { (cd "$PROJECT_DIR" && "$top/tests/lab/lab" exec "$LAB" -- "$stockade" "$@"); }
+up() { sk up -f pods.yaml --host-root "$@"; }
+pod_exec() { local pod=$1; shift; sk exec "$pod" -- "$@"; }
+witness() { "$top/tests/lab/lab" witness "$LAB" "$@"; }
+decisions() { cat "$LAB_DIR/run/demo/decisions.log"; }
+ps_field() { sk ps --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(eval(sys.argv[1], {"d": d}))' "$1"; }
+pod_pid() { # POD: a process of the pod, as the host sees it
+	ps_field "[c['pid'] for p in d['pods'] if p['name']=='$1' for c in p['containers'] if c['state']=='running'][0]"
+}
+pod_netns() { nsenter --net="/proc/$(pod_pid "$1")/ns/net" "${@:2}"; }
+wait_for() { # SECONDS COMMAND...: until it succeeds
+	local end=$((SECONDS + $1)); shift
+	until "$@"; do [ "$SECONDS" -lt "$end" ] || return 1; sleep 0.1; done
+}

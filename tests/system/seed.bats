@@ -1,0 +1,204 @@
+#!/usr/bin/env bats
+# The seed's own file, byte for byte, in the lab.
+load helpers
+
+setup_file() { lab_start; up >"$LAB_DIR/up.out" 2>&1 || { cat "$LAB_DIR/up.out" >&2; return 1; }; }
+teardown_file() { lab_stop; }
+
+@test "the example is the seed's manifest byte for byte" {
+	[ "$(sha256sum <"$top/examples/seed/pods.yaml")" = "$(sha256sum <"$PROJECT_DIR/pods.yaml")" ]
+	grep -q 'image: curlimages/curl:latest' "$PROJECT_DIR/pods.yaml"
+}
+
+@test "up tells that the jailer containers are not needed" {
+	grep -q 'cli-node' "$LAB_DIR/up.out"
+	grep -q 'sandbox-node' "$LAB_DIR/up.out"
+}
+
+@test "up again changes nothing" {
+	before=$(pod_pid cli-pod)
+	up
+	[ "$(pod_pid cli-pod)" = "$before" ]
+}
+
+@test "seed check 1: an allowed name, TLS checked against the origin's certificate" {
+	run pod_exec cli-pod-cli-app curl -sS -w ' %{http_code} %{ssl_verify_result}' https://storage.googleapis.com
+	[ "$status" = 0 ]
+	[[ "$output" == *"hello from storage.googleapis.com"*" 200 0" ]]
+}
+
+@test "seed check 2: a name that is not listed is answered 403 with the reason" {
+	run pod_exec cli-pod-cli-app curl -sS -v https://example.com
+	[ "$status" != 0 ]
+	[[ "$output" == *"403"* ]]
+	run pod_exec cli-pod curl -sS -w '%{http_code}' http://example.com/
+	[[ "$output" == *"not-listed"* ]]
+	[[ "$output" == *403 ]]
+	! grep -q 'example.com' "$LAB_DIR/web.log"
+}
+
+@test "seed check 3: a direct connection is refused at once, and the witness sees nothing" {
+	lab exec "$LAB" -- curl -sS http://1.1.1.1/ # the same path is open from the host
+	witness | grep -q ' 1.1.1.1 80 '
+	witness --clear
+	run pod_exec cli-pod-cli-app curl --noproxy '*' -sS -m 5 -w '%{http_code} %{time_total}' http://1.1.1.1
+	[[ "$status" != 0 || "$output" == *"403"* ]]
+	[[ "$output" != *witness* ]]
+	run pod_exec cli-pod-cli-app curl --noproxy '*' -sS -m 5 https://1.1.1.1
+	[ "$status" != 0 ]
+	[ "$status" != 28 ] # not a time-out
+	[ -z "$(witness)" ]
+}
+
+@test "plain HTTP through the proxy: origin-form, right Host, at the origin" {
+	: >"$LAB_DIR/web.log"
+	run pod_exec cli-pod curl -sS http://storage.googleapis.com/
+	[ "$output" = "hello from storage.googleapis.com port 80" ]
+	wait_for 2 grep -q '"GET / HTTP/1.1" host="storage.googleapis.com" 200' "$LAB_DIR/web.log"
+}
+
+@test "a big file arrives whole, by HTTP and by TLS" {
+	want=$(sha256sum <"$LAB_DIR/www/16m.bin")
+	[ "$(pod_exec cli-pod curl -sS http://storage.googleapis.com/bytes/16m.bin | sha256sum)" = "$want" ]
+	[ "$(pod_exec cli-pod curl -sS https://storage.googleapis.com/bytes/16m.bin | sha256sum)" = "$want" ]
+}
+
+@test "each pod has its own list" {
+	run pod_exec sandbox-pod curl -sS https://python.org/
+	[[ "$output" == *"hello from python.org"* ]]
+	run pod_exec sandbox-pod curl -sS http://storage.googleapis.com/
+	[[ "$output" == *not-listed* ]]
+	run pod_exec cli-pod curl -sS http://python.org/
+	[[ "$output" == *not-listed* ]]
+}
+
+@test "captured TLS and HTTP reach allowed names without any proxy variable" {
+	run pod_exec cli-pod curl --noproxy '*' -sS --resolve storage.googleapis.com:443:198.18.9.9 https://storage.googleapis.com/
+	[[ "$output" == "hello from storage.googleapis.com port 443" ]]
+	run pod_exec cli-pod curl --noproxy '*' -sS --resolve storage.googleapis.com:80:198.18.9.9 http://storage.googleapis.com/
+	[[ "$output" == "hello from storage.googleapis.com port 80" ]]
+	run pod_exec cli-pod curl --noproxy '*' -sS -m 5 --resolve example.com:443:93.184.215.14 https://example.com/
+	[ "$status" != 0 ]
+	[ "$status" != 28 ]
+}
+
+@test "suffixes without a label boundary, and names that only begin alike, are denied" {
+	for name in evilgoogleapis.com googleapis.com.evil.org; do
+		lab exec "$LAB" -- curl -sS "http://$name/" | grep -q hello
+		run pod_exec cli-pod curl -sS "http://$name/"
+		[[ "$output" == *not-listed* ]]
+	done
+}
+
+@test "listed names that lead to special addresses are denied, and nothing arrives there" {
+	lab exec "$LAB" -- curl -sS http://private.googleapis.com/ | grep -q witness
+	witness --clear
+	for name in private metadata loopback mapped nat64; do
+		run pod_exec cli-pod curl -sS "http://$name.googleapis.com/"
+		[[ "$output" == *special-address* ]]
+	done
+	[ -z "$(witness)" ]
+}
+
+@test "an IPv6-only name works" {
+	run pod_exec cli-pod curl -sS http://v6only.googleapis.com/
+	[ "$output" = "hello from v6only.googleapis.com port 80" ]
+}
+
+@test "the pod's resolver answers pod names, and NXDOMAIN at once to all else" {
+	run pod_exec cli-pod getent hosts sandbox-pod
+	[ "$status" = 0 ]
+	run pod_exec cli-pod getent ahosts secret.example.com
+	[ "$status" != 0 ]
+	run pod_exec cli-pod dig +tries=1 +time=2 @8.8.8.8 nonce-8472.example.com
+	[[ "$output" == *NXDOMAIN* ]]
+	run pod_exec cli-pod dig +tcp +tries=1 +time=2 @1.1.1.1 nonce-8473.example.com
+	[[ "$output" == *NXDOMAIN* ]]
+	run pod_exec cli-pod dig +short +tries=1 +time=2 @8.8.8.8 proxy-pod
+	[ "$output" = 198.18.0.1 ]
+	! grep -q nonce-847 "$LAB_DIR/dns.log"
+	wait_for 2 grep -q 'nonce-8472.example.com' "$LAB_DIR/run/demo/decisions.log"
+}
+
+@test "UDP and ICMP elsewhere are refused at once and logged with protocol, address and port" {
+	lab exec "$LAB" -- python3 -c 'import socket; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(2); s.sendto(b"x",("1.1.1.1",9999)); s.recv(99)'
+	witness --clear
+	run pod_exec cli-pod python3 -c '
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(2); s.connect(("1.1.1.1", 9999)); began = time.time()
+try:
+    s.send(b"x"); s.recv(99); print("answered")
+except socket.timeout: print("time-out")
+except OSError as e: print("refused" if time.time() - began < 0.5 else "late")'
+	[ "$output" = refused ]
+	[ -z "$(witness)" ]
+	wait_for 2 grep -q '"udp".*1\.1\.1\.1.*9999' "$LAB_DIR/run/demo/decisions.log"
+}
+
+@test "every decision is a JSON line with client, rule, generation and hash" {
+	wait_for 2 grep -q storage.googleapis.com "$LAB_DIR/run/demo/decisions.log"
+	decisions | python3 -c '
+import json, sys
+lines = [json.loads(l) for l in sys.stdin]
+assert lines
+for l in lines:
+    for key in ("time", "project", "client", "adapter", "verdict", "reason", "generation", "hash"):
+        assert key in l, (key, l)
+allowed = [l for l in lines if l.get("host") == "storage.googleapis.com" and l["verdict"] == "allow"]
+assert any("cli_domains.lst:" in (l.get("rule") or "") for l in allowed), allowed
+assert any(l.get("host") == "example.com" and l["reason"] == "not-listed" for l in lines)'
+}
+
+@test "ps shows pods, gate, generation; its JSON is JSON" {
+	run sk ps
+	[ "$status" = 0 ]
+	[[ "$output" == *cli-pod* && "$output" == *sandbox-pod* && "$output" == *running* ]]
+	sk ps --json | python3 -c 'import json,sys; d=json.load(sys.stdin); assert d["generation"] >= 1 and len(d["hash"]) == 64'
+}
+
+@test "exec: exit codes, names, standard input" {
+	run pod_exec cli-pod/cli-app sh -c 'exit 7'
+	[ "$status" = 7 ]
+	[ "$(echo hi | sk exec -i cli-pod -- cat)" = hi ]
+	run sk exec no-such-pod -- true
+	[ "$status" != 0 ]
+	[[ "$output" == *no-such-pod* ]]
+}
+
+@test "the container: no capability, no new privileges, seccomp, nothing of the host" {
+	run pod_exec cli-pod sh -c 'grep -E "^(CapEff|CapBnd|NoNewPrivs|Seccomp):" /proc/self/status; ls /home /root /run; ls /sys 2>/dev/null'
+	[[ "$output" == *"CapEff:"*"0000000000000000"* ]]
+	[[ "$output" == *"CapBnd:"*"0000000000000000"* ]]
+	[[ "$output" == *"NoNewPrivs:"*"1"* ]]
+	[[ "$output" == *"Seccomp:"*"2"* ]]
+}
+
+@test "explain names the rule" {
+	run sk explain cli-pod https://storage.googleapis.com/
+	[ "$status" = 0 ]
+	[[ "$output" == *cli_domains.lst:* ]]
+	run sk explain cli-pod https://example.com/
+	[ "$status" = 1 ]
+	[[ "$output" == *not-listed* ]]
+}
+
+@test "verify passes" {
+	run sk verify
+	echo "$output"
+	[ "$status" = 0 ]
+	sk verify --json | python3 -c '
+import json, sys
+d = json.load(sys.stdin)
+probes = d["probes"] if isinstance(d, dict) else d
+assert len({p["id"] for p in probes}) >= 45, len(probes)
+assert not [p for p in probes if p["result"] in ("failed", "broken")]'
+}
+
+@test "down leaves nothing" {
+	pid=$(pod_pid cli-pod)
+	sk down
+	[ ! -e "/proc/$pid" ]
+	[ ! -e "$LAB_DIR/run/demo" ] || [ -z "$(find "$LAB_DIR/run/demo" -name '*.sock')" ]
+	! find /sys/fs/cgroup -maxdepth 4 -name 'stockade-demo-*' | grep -q .
+	up
+}
