@@ -27,7 +27,8 @@ static const struct verb *find(const char *name)
 static int usage(FILE *to, int status)
 {
 	fputs("Stockade runs code that nobody trusts in pods that reach only what their lists name.\n\n"
-	      "usage: stockade COMMAND [OPTION]... (stockade COMMAND --help tells more)\n\n", to);
+	      "usage: stockade COMMAND [OPTION]... (stockade COMMAND --help tells more)\n\n",
+	      to);
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		if (verbs[i].help)
 			fprintf(to, "  %-8s  %s\n", verbs[i].name, verbs[i].help);

@@ -24,8 +24,7 @@ char *arena_vprintf(struct arena *a, const char *fmt, va_list ap) __attribute__(
 /* Grows the array at *items (of elements `size` bytes) so that one more fits; amortised doubling. The old copy stays in
  * the arena. Use: ARENA_PUSH(a, list->items, list->count) = item; */
 void *arena_grow(struct arena *a, void *items, size_t count, size_t size);
-#define ARENA_PUSH(a, items, count) \
-	(*((items) = arena_grow((a), (items), (count), sizeof *(items)), &(items)[(count)++]))
+#define ARENA_PUSH(a, items, count) (*((items) = arena_grow((a), (items), (count), sizeof *(items)), &(items)[(count)++]))
 /* Frees everything; the arena may be used again. */
 void arena_free(struct arena *a);
 

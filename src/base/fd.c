@@ -98,7 +98,7 @@ int fd_read_file(const char *path, size_t limit, struct arena *a, struct span *r
 		size *= 2;
 	}
 	p[have] = '\0';
-	*ret = (struct span){ p, have };
+	*ret = (struct span) { p, have };
 	return 0;
 }
 

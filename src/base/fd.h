@@ -11,9 +11,9 @@
 /* Use: FD_CLOSE int fd = -1; closed when the scope ends, unless stolen. errno is kept. */
 #define FD_CLOSE __attribute__((cleanup(fd_cleanup)))
 void fd_cleanup(int *fd);
-void fd_close(int *fd);     /* closes if >= 0, sets -1 */
-int fd_steal(int *fd);      /* returns *fd and sets it to -1 */
-int fd_write_all(int fd, const void *bytes, size_t n);              /* 0, or -errno */
+void fd_close(int *fd);                                /* closes if >= 0, sets -1 */
+int fd_steal(int *fd);                                 /* returns *fd and sets it to -1 */
+int fd_write_all(int fd, const void *bytes, size_t n); /* 0, or -errno */
 /* Writes a short text to an existing kernel file (/proc, cgroup); one write(2). 0, or -errno. */
 int fd_write_file(const char *path, const char *text);
 /* The whole file, NUL-terminated after *ret_size bytes, in the arena. A file over `limit` bytes is refused (ERR_INPUT).

@@ -37,13 +37,13 @@ static void emit(const char *level, const char *fmt, va_list ap)
 	(void)!write(STDERR_FILENO, line, end);
 }
 
-#define DEFINE_LEVEL(name, word)               \
-	void log_##name(const char *fmt, ...)  \
-	{                                      \
-		va_list ap;                    \
-		va_start(ap, fmt);             \
-		emit(word, fmt, ap);           \
-		va_end(ap);                    \
+#define DEFINE_LEVEL(name, word)              \
+	void log_##name(const char *fmt, ...) \
+	{                                     \
+		va_list ap;                   \
+		va_start(ap, fmt);            \
+		emit(word, fmt, ap);          \
+		va_end(ap);                   \
 	}
 
 DEFINE_LEVEL(info, "info")

@@ -12,11 +12,11 @@ struct span {
 	size_t n;
 };
 
-#define SPAN_LITERAL(s) ((struct span){ .p = "" s, .n = sizeof(s) - 1 })
+#define SPAN_LITERAL(s) ((struct span) { .p = "" s, .n = sizeof(s) - 1 })
 
 static inline struct span span_of(const char *s)
 {
-	return (struct span){ .p = s, .n = strlen(s) };
+	return (struct span) { .p = s, .n = strlen(s) };
 }
 
 static inline bool span_eq(struct span a, struct span b)
@@ -43,13 +43,13 @@ static inline bool span_eq_nocase(struct span a, struct span b)
 /* The part of s from byte `from` on; from <= s.n. */
 static inline struct span span_skip(struct span s, size_t from)
 {
-	return (struct span){ .p = s.p + from, .n = s.n - from };
+	return (struct span) { .p = s.p + from, .n = s.n - from };
 }
 
 /* The first `n` bytes of s; n <= s.n. */
 static inline struct span span_first(struct span s, size_t n)
 {
-	return (struct span){ .p = s.p, .n = n };
+	return (struct span) { .p = s.p, .n = n };
 }
 
 #endif

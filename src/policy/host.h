@@ -13,16 +13,16 @@ enum host_kind { HOST_NAME, HOST_ADDRESS };
 
 struct host {
 	enum host_kind kind;
-	uint8_t length;     /* of text */
-	char text[254];     /* lower case, no trailing dot, NUL-terminated; an address in ip_format's text, no brackets */
+	uint8_t length;      /* of text */
+	char text[254];      /* lower case, no trailing dot, NUL-terminated; an address in ip_format's text, no brackets */
 	struct ip_addr addr; /* when HOST_ADDRESS */
 };
 
 enum host_result {
 	HOST_OK,
-	HOST_MALFORMED,        /* not a name by our alphabet and lengths -> REASON_MALFORMED_HOST */
-	HOST_ODD_ADDRESS,      /* an address in a spelling that is not canonical (0x7f.1, 127.1, 2130706433, 0177.0.0.1)
-				  -> REASON_ADDRESS_LITERAL, always denied */
+	HOST_MALFORMED,   /* not a name by our alphabet and lengths -> REASON_MALFORMED_HOST */
+	HOST_ODD_ADDRESS, /* an address in a spelling that is not canonical (0x7f.1, 127.1, 2130706433, 0177.0.0.1)
+			     -> REASON_ADDRESS_LITERAL, always denied */
 };
 
 /* raw: a name, an IPv4 literal, or an IPv6 literal in brackets. *ret is written only on HOST_OK. */

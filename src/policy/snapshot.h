@@ -35,11 +35,11 @@ struct port_range {
 struct rule {
 	bool deny; /* a deny rule without ports denies every port */
 	enum rule_match match;
-	const char *name;   /* canonical host text, when not RULE_NETWORK */
-	struct ip_net net;  /* when RULE_NETWORK */
+	const char *name;               /* canonical host text, when not RULE_NETWORK */
+	struct ip_net net;              /* when RULE_NETWORK */
 	const struct port_range *ports; /* port_count 0: the default, 80 and 443 for an allow rule, all for a deny rule */
 	size_t port_count;
-	const char *file;   /* where it is written, for logs and answers; interned by the builder */
+	const char *file; /* where it is written, for logs and answers; interned by the builder */
 	uint32_t line;
 };
 

@@ -16,8 +16,8 @@ struct dns_question {
 	uint16_t id, flags; /* as sent, host order */
 	uint16_t type, class;
 	bool edns;
-	struct span wire_name;         /* the QNAME's bytes as sent (case kept for 0x20), in the message */
-	char name[DNS_NAME_TEXT_MAX];  /* lower case text without final dot; odd bytes as \DDD (RFC 1035 5.1) */
+	struct span wire_name;        /* the QNAME's bytes as sent (case kept for 0x20), in the message */
+	char name[DNS_NAME_TEXT_MAX]; /* lower case text without final dot; odd bytes as \DDD (RFC 1035 5.1) */
 	size_t name_length;
 };
 

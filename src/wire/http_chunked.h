@@ -12,9 +12,9 @@ enum { HTTP_CHUNK_LINE_MAX = 256, HTTP_TRAILERS_MAX = 16 * 1024 };
 struct http_chunked { /* starts zeroed */
 	uint8_t state;
 	uint8_t digits;
-	uint16_t line;   /* bytes of the present chunk-size line */
+	uint16_t line;    /* bytes of the present chunk-size line */
 	uint32_t trailer; /* bytes of the trailer section */
-	uint64_t left;   /* of the present chunk's data */
+	uint64_t left;    /* of the present chunk's data */
 };
 
 /* Advances over in. WIRE_DONE: the body ends after *ret_used bytes. WIRE_MORE: all of in was good, *ret_used == in.n.

@@ -31,8 +31,8 @@ struct http_head {
 	uint16_t field_count;
 	size_t size; /* bytes of the head with its empty line */
 	enum http_framing framing;
-	uint64_t length;     /* when HTTP_BODY_LENGTH */
-	bool persistent;     /* by version and Connection */
+	uint64_t length; /* when HTTP_BODY_LENGTH */
+	bool persistent; /* by version and Connection */
 	bool expect_continue;
 	struct span host;    /* request: the one Host field; p NULL if absent (1.0) */
 	struct span upgrade; /* p NULL if absent or not named by Connection */

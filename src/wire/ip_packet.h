@@ -11,7 +11,7 @@ struct ip_packet {
 	uint8_t family;   /* 4 or 6 */
 	uint8_t protocol; /* IP protocol number; for IPv6 the last next-header reached within the bytes */
 	uint8_t source[16], destination[16];
-	uint16_t port;    /* destination port of TCP, UDP, SCTP, DCCP, UDP-Lite; else 0 */
+	uint16_t port; /* destination port of TCP, UDP, SCTP, DCCP, UDP-Lite; else 0 */
 };
 
 /* false: not an IP header at all. Fragments other than the first have port 0. */

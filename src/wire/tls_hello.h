@@ -8,9 +8,9 @@
 enum { TLS_HELLO_MAX = 16 * 1024 }; /* bytes of records that we wait for; larger is WIRE_BAD */
 
 struct tls_hello {
-	char name[256];    /* raw server name as sent, NUL-terminated; a name with a NUL inside is WIRE_BAD */
+	char name[256];     /* raw server name as sent, NUL-terminated; a name with a NUL inside is WIRE_BAD */
 	size_t name_length; /* 0: no server name */
-	bool has_ech;      /* encrypted_client_hello is there: `name` is the outer name, and that is what is judged */
+	bool has_ech;       /* encrypted_client_hello is there: `name` is the outer name, and that is what is judged */
 };
 
 /* in: the first bytes of a connection. WIRE_BAD at the first byte that cannot be TLS (so a client that speaks something

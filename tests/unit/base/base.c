@@ -53,7 +53,7 @@ static void arena_printf_formats(void **state)
 	struct arena a = { 0 };
 
 	assert_string_equal(arena_printf(&a, "%s:%d", "file", 7), "file:7");
-	assert_string_equal(arena_span(&a, (struct span){ "abcdef", 3 }), "abc");
+	assert_string_equal(arena_span(&a, (struct span) { "abcdef", 3 }), "abc");
 	arena_free(&a);
 }
 
@@ -83,7 +83,7 @@ static void files_are_read_whole_or_refused(void **state)
 	assert_int_equal(fd_write_all(fd, "hello", 5), 0);
 	assert_int_equal(fd_read_file(path, 5, &a, &got, &e), 0);
 	assert_true(span_eq(got, SPAN_LITERAL("hello")));
-	got = (struct span){ 0 };
+	got = (struct span) { 0 };
 	assert_int_equal(fd_read_file(path, 4, &a, &got, &e), -1);
 	assert_int_equal(e.class, ERR_INPUT);
 	assert_null(got.p);
@@ -100,7 +100,7 @@ static void spans_compare(void **state)
 	assert_true(span_eq_nocase(SPAN_LITERAL("Host"), SPAN_LITERAL("hOST")));
 	assert_false(span_eq_nocase(SPAN_LITERAL("Host"), SPAN_LITERAL("Hos")));
 	assert_false(span_eq(SPAN_LITERAL("a"), SPAN_LITERAL("b")));
-	assert_true(span_eq((struct span){ NULL, 0 }, SPAN_LITERAL("")));
+	assert_true(span_eq((struct span) { NULL, 0 }, SPAN_LITERAL("")));
 }
 
 int main(void)
