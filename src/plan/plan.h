@@ -9,6 +9,7 @@
 /* Where things are, the same in every project. Each pod has a namespace of its own, so nothing can clash.
  * 198.18.0.0/15 (RFC 2544) and fd5a:5354:4b44::/48 (RFC 4193) never appear on a wire. */
 enum { PLAN_TPROXY_PORT = 15001, PLAN_DNS_PORT = 53, PLAN_PROXY_PORT = 8080, PLAN_NFLOG_GROUP = 5 };
+#define PLAN_GATE_NAME "proxy-pod" /* when the manifest has no pod for the gate */
 
 struct plan_pod {
 	const struct pod *pod;
@@ -44,9 +45,10 @@ struct plan {
 struct plan *plan_make(const struct manifest *m, struct arena *a);
 const char *step_text(const struct step *s, struct arena *a); /* a line for people: "pod cli-pod: ..." */
 const char *step_undo_text(const struct step *s, struct arena *a);
-/* The jail's whole ruleset as nft text: one `inet stockade` table (see jail/jail.h for what it does). */
-const char *plan_ruleset(const struct plan *p, struct arena *a);
-/* The proxy variables that a container gets unless its env sets them itself. */
-size_t plan_proxy_env(const struct plan *p, struct arena *a, struct pair **ret);
+/* The jail's whole ruleset of one pod as nft text: one `inet stockade` table (see jail/jail.h for what it does), put up in
+ * one transaction in place of any older one. */
+const char *plan_ruleset(const struct plan *p, const struct plan_pod *pod, struct arena *a);
+/* The proxy variables for a container: those that its env does not set itself, in any case of letters. c may be NULL: all. */
+size_t plan_proxy_env(const struct plan *p, const struct container *c, struct arena *a, struct pair **ret);
 
 #endif
