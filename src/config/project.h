@@ -10,6 +10,9 @@
  * first 10 errors are shown, with a count of the rest). *ret lives in the arena. */
 int config_load(const char *path, struct arena *a, struct manifest **ret, struct err *err);
 
+/* The text of a manifest alone, as if it were at path: no file is touched, so hostPaths are not looked at and lists are empty. */
+int config_load_text(struct span text, const char *path, struct arena *a, struct manifest **ret, struct err *err);
+
 /* One list file's text into rules (appended). file: the name shown in errors and kept in rules. */
 int config_list_parse(struct span text, const char *file, struct arena *a, struct rule **rules, size_t *count, struct err *err);
 /* One entry as given on the command line (run --allow HOST, allow POD HOST). */
