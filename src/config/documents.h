@@ -41,7 +41,7 @@ const char *project_path(struct reader *r, const struct yaml_node *n, const char
 /* "512Mi", "1G", "1500", "0.5" in thousandths. false: not a quantity. */
 bool quantity_parse(const char *text, uint64_t *ret_milli);
 
-/* Reads a list file for rules whose place is told as the path within the project. */
-bool list_file_read(struct reader *r, const char *path, struct rule_piece *ret);
+/* Reads a list file for rules whose place is told as the path within the project. at: where it is named. */
+bool list_file_read(struct reader *r, const struct place *at, const char *path, struct rule_piece *ret);
 
 #endif

@@ -170,16 +170,19 @@ static void shown_paths(struct reader *r, const char *path, const char **ret_sho
 				     : within;
 }
 
-bool list_file_read(struct reader *r, const char *path, struct rule_piece *ret)
+bool list_file_read(struct reader *r, const struct place *at, const char *path, struct rule_piece *ret)
 {
 	struct source *s = arena_alloc(r->arena, sizeof *s);
 	const char *kept;
 	struct err err;
 
 	shown_paths(r, path, &s->file, &kept);
-	if (fd_read_file(path, LIST_BYTES, r->arena, &s->text, &err) < 0)
-		return report_error(r->report, s, 0, 0, "%s",
-				    strncmp(err.text, path, strlen(path)) == 0 ? err.text + strlen(path) + 2 : err.text);
+	if (fd_read_file(path, LIST_BYTES, r->arena, &s->text, &err) < 0) {
+		const bool named = strncmp(err.text, path, strlen(path)) == 0 && err.text[strlen(path)] == ':';
+
+		return report_error(r->report, r->source, at->line, at->column, "the list %s: %s", s->file,
+				    named ? err.text + strlen(path) + 2 : err.text);
+	}
 	ret->file = path;
 	return list_parse(s, kept, r->report, &ret->rules, &ret->count);
 }
@@ -190,7 +193,9 @@ static bool read_file_item(struct reader *r, const struct raw_item *item, bool d
 		*ret = (struct rule_piece) { .file = item->file };
 		return true;
 	}
-	if (!list_file_read(r, item->file, ret))
+	const struct place at = reader_place(r, item->file_node);
+
+	if (!list_file_read(r, &at, item->file, ret))
 		return false;
 	for (size_t i = 0; deny && i < ret->count; i++)
 		ret->rules[i].deny = true;

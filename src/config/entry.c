@@ -89,7 +89,9 @@ bool entry_ports_read(struct entry_reader *e, struct span text, struct rule *ret
 
 		if (count == MOST)
 			return fault_at(e, fault, from, "more than %d port ranges", MOST);
-		if (one.n == 0 || !read_range(one, &ports[count]))
+		if (one.n == 0)
+			return fault_at(e, fault, from, "a port is missing; write one, as in :443, or leave the colon out");
+		if (!read_range(one, &ports[count]))
 			return fault_at(e, fault, from,
 					"'%.*s' is no port; write a number from 1 to 65535, a range like 8000-8100, or *",
 					shown(one), one.p);
@@ -220,6 +222,9 @@ static bool malformed(struct entry_reader *e, struct span name, size_t at, struc
 {
 	if (name.n == 0)
 		return fault_at(e, fault, at, "the name is missing");
+	if (name.p[0] == '!' || name.p[0] == '=')
+		return fault_at(e, fault, at, "'%.*s': an entry starts with ! or not, then with = or *. or neither", shown(name),
+				name.p);
 	if (memchr(name.p, ' ', name.n) || memchr(name.p, '\t', name.n))
 		return fault_at(e, fault, at, "'%.*s' has a blank in it; write one entry a line", shown(name), name.p);
 	if (memchr(name.p, '*', name.n))

@@ -238,7 +238,7 @@ static bool list_by_label(struct load *l, const struct pod *p, struct client_rul
 		no_list(l, p, c);
 		return true;
 	}
-	if (!list_file_read(r, has_first ? first : second, &piece))
+	if (!list_file_read(r, &p->at, has_first ? first : second, &piece))
 		return false;
 	join(r->arena, &piece, 1, c);
 	return true;

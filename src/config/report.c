@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "config/text.h"
+
 enum { EXCERPT_COLUMNS = 96, TAIL_RESERVE = 48 };
 
 static struct problem *add(struct report *r)
@@ -100,12 +102,13 @@ static void excerpt(const struct problem *p, char *buf, size_t size)
 	const unsigned skip = p->column > EXCERPT_COLUMNS - 16 ? p->column - 32 : 0;
 	const struct span shown = window(line, skip);
 	char text[EXCERPT_COLUMNS * 4 + 1], blank[EXCERPT_COLUMNS + 1];
+	const bool utf8 = text_is_utf8(line);
 	size_t n = 0, column = 0;
 
 	for (size_t i = 0; i < shown.n && n < sizeof text - 1; i++) {
 		const unsigned char c = (unsigned char)shown.p[i];
 
-		text[n++] = c == '\t' ? '\t' : c < 0x20 || c == 0x7f ? '?' : (char)c;
+		text[n++] = c == '\t' ? '\t' : c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8) ? '?' : (char)c;
 		if (column + skip + 1 < p->column && starts_character((char)c) && column < sizeof blank - 1)
 			blank[column++] = c == '\t' ? '\t' : ' ';
 	}
@@ -115,18 +118,16 @@ static void excerpt(const struct problem *p, char *buf, size_t size)
 	(void)snprintf(buf, size, "\n%5u | %s%s\n      | %s%s^", p->line, skip ? "..." : "", text, skip ? "   " : "", blank);
 }
 
-static size_t show(const struct problem *p, bool with_excerpt, char *buf, size_t size)
+/* Without its excerpt; returns its length. */
+static size_t sentence(const struct problem *p, char *buf, size_t size)
 {
-	char lines[EXCERPT_COLUMNS * 6 + 64] = "";
 	char place[32] = "";
 
-	if (with_excerpt)
-		excerpt(p, lines, sizeof lines);
 	if (p->line)
 		(void)snprintf(place, sizeof place, ":%u:%u", p->line, p->column);
-	const int n = snprintf(buf, size, "%s%s: error: %s%s", p->source->file, place, p->text, lines);
+	const int n = snprintf(buf, size, "%s%s: error: %s", p->source->file, place, p->text);
 
-	return n < 0 ? 0 : (size_t)n;
+	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
 
 static bool before(const struct problem *a, const struct problem *b)
@@ -149,31 +150,27 @@ static void sort(struct problem *p, size_t count)
 int report_finish(struct report *r, struct err *err)
 {
 	const size_t kept = r->count < REPORT_KEPT ? r->count : REPORT_KEPT;
-	char text[sizeof err->text];
-	size_t n = 0, shown = 0;
+	const size_t most = kept < REPORT_SHOWN ? kept : REPORT_SHOWN;
+	char text[sizeof err->text] = "", one[sizeof err->text - TAIL_RESERVE], lines[EXCERPT_COLUMNS * 6 + 64];
+	size_t n = 0, shown = 0, bare = 0;
 
 	if (r->count == 0)
 		return 0;
 	sort(r->problems, kept);
-	for (; shown < kept && shown < REPORT_SHOWN; shown++) {
-		const struct problem *p = &r->problems[shown];
-		const size_t room = sizeof text - n - TAIL_RESERVE;
-		char one[sizeof text];
-		size_t size = show(p, true, one, sizeof one);
+	for (size_t i = 0; i < most; i++)
+		bare += sentence(&r->problems[i], one, sizeof one) + 1;
+	for (; shown < most; shown++) {
+		const size_t size = sentence(&r->problems[shown], one, sizeof one);
 
-		if (size + 1 >= room)
-			size = show(p, false, one, sizeof one);
-		if (size + 1 >= room && shown)
+		if (n + size + 1 > sizeof one)
 			break;
-		size = strlen(one);
-		if (size + 1 >= room)
-			size = room - 2; /* the only one, and longer than an err can be */
-		if (n)
-			text[n++] = '\n';
-		memcpy(text + n, one, size);
-		n += size;
+		n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n ? "\n" : "", one);
+		excerpt(&r->problems[shown], lines, sizeof lines);
+		if (bare + strlen(lines) > sizeof one)
+			continue;
+		bare += strlen(lines);
+		n += (size_t)snprintf(text + n, sizeof text - n, "%s", lines);
 	}
-	text[n] = '\0';
 	if (shown < r->count)
 		(void)snprintf(text + n, sizeof text - n, "\n%zu more error%s", r->count - shown, r->count - shown == 1 ? "" : "s");
 	return err_set(err, ERR_INPUT, "%s", text);

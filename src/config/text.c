@@ -58,6 +58,16 @@ bool text_check(const struct source *s, size_t limit, enum text_lines lines, str
 	return true;
 }
 
+bool text_is_utf8(struct span text)
+{
+	for (size_t i = 0, n; i < text.n; i += n) {
+		n = utf8_length((const unsigned char *)text.p + i, text.n - i);
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
 unsigned text_columns(const char *p, size_t n)
 {
 	unsigned count = 0;

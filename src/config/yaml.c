@@ -103,7 +103,11 @@ static bool on_scalar(struct builder *b, struct fy_event *e)
 	size_t length = 0;
 	const char *text = e->scalar.value ? fy_token_get_text(e->scalar.value, &length) : "";
 
-	n->plain = !e->scalar.value || fy_token_scalar_style(e->scalar.value) == FYSS_PLAIN;
+	const enum fy_scalar_style style = e->scalar.value ? fy_token_scalar_style(e->scalar.value) : FYSS_PLAIN;
+
+	n->plain = style == FYSS_PLAIN;
+	if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && n->column > 1)
+		n->column--; /* the mark is behind the quote */
 	if (!text || !check_node(b, n, e->scalar.anchor, e->scalar.tag))
 		return false;
 	if (length && memchr(text, '\0', length))
