@@ -34,5 +34,7 @@ bool ip_in_net(const struct ip_addr *a, const struct ip_net *net);
  * "link-local", "ipv4-mapped", "nat64", "6to4", "teredo", "documentation", ...). An IPv6 form that embeds an IPv4 address
  * (mapped, compatible, 6to4, NAT64 64:ff9b::/96 and 64:ff9b:1::/48, Teredo) is always special: it is another spelling. */
 const char *ip_special(const struct ip_addr *a);
+/* The IPv4 address inside such a form, and the form's whole block (::ffff:0:0/96, 2002::/16, ...). false: no such form. */
+bool ip_embedded(const struct ip_addr *a, struct ip_addr *ret_v4, struct ip_net *ret_form);
 
 #endif
