@@ -163,7 +163,7 @@ static uint32_t keep_network(struct policy_builder *b, const struct ip_net *net)
 	assert((kept.family == 4 && kept.prefix <= 32) || (kept.family == 6 && kept.prefix <= 128));
 	/* Host bits are cleared here too: a rule that could never match would be a deny that does not hold. */
 	for (unsigned bit = 0; bit < net->prefix; bit++)
-		kept.bytes[bit / 8] |= net->addr.bytes[bit / 8] & (uint8_t)(0x80U >> bit % 8);
+		kept.bytes[bit / 8] = (uint8_t)(kept.bytes[bit / 8] | (net->addr.bytes[bit / 8] & (0x80U >> bit % 8)));
 	return pool_keep(b->arena, &b->networks, &kept, sizeof kept) / (uint32_t)sizeof kept;
 }
 
