@@ -11,11 +11,13 @@ enum http_target_form { HTTP_TARGET_ORIGIN, HTTP_TARGET_ABSOLUTE, HTTP_TARGET_AU
 struct http_target {
 	enum http_target_form form;
 	struct span authority; /* "host" or "host:port" as written; absolute and authority form */
-	struct span path;      /* origin-form to send on: "/..." with query; absolute form without a path: "/", OPTIONS: "*" */
+	struct span path;      /* origin-form to send on: "/..." with query, or "*"; empty in authority form */
+	bool path_absent;      /* absolute form without a path: path is "/", but an OPTIONS sends "*" (RFC 9112 3.2.4) */
 };
 
 /* connect: the method is CONNECT (authority form, port required). Absolute form must be http:// (case-insensitive);
- * userinfo, fragment, a backslash, a byte outside the URI alphabet or a broken %-escape are refused: false. */
+ * userinfo, fragment, a backslash, a byte outside the URI alphabet, a broken %-escape, or a query straight after the
+ * authority (clients write the "/") are refused: false. */
 bool http_target_parse(struct span target, bool connect, struct http_target *ret);
 
 #endif

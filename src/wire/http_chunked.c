@@ -1,0 +1,123 @@
+/* One state a kind of byte that may come next. Data is skipped in one stride, all else is looked at byte by byte.
+ *
+ *   SIZE -> [EXTENSION] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE
+ *                                 \-> (size 0) TRAILER -> TRAILER_NAME -> TRAILER_VALUE -> TRAILER_LF -> TRAILER
+ *                                                     \-> END_LF -> END
+ *
+ * END and BAD are for ever. */
+#include "wire/http_chunked.h"
+
+#include "wire/byte_class.h"
+
+enum { DIGITS_MAX = 15 };
+
+enum state {
+	SIZE, /* also the start: digits counts what came of the number */
+	EXTENSION,
+	SIZE_LF,
+	DATA,
+	DATA_CR,
+	DATA_LF,
+	TRAILER, /* at the start of a trailer line */
+	TRAILER_NAME,
+	TRAILER_VALUE,
+	TRAILER_LF,
+	END_LF,
+	END,
+	BAD,
+};
+
+static unsigned hex_value(char c)
+{
+	return byte_is(c, BYTE_DIGIT) ? (unsigned)(c - '0') : (unsigned)(ascii_lower(c) - 'a') + 10;
+}
+
+static enum state step_size(struct http_chunked *c, char b)
+{
+	if (byte_is(b, BYTE_HEX)) {
+		if (c->digits == DIGITS_MAX)
+			return BAD;
+		c->digits++;
+		c->left = c->left << 4 | hex_value(b);
+		return SIZE;
+	}
+	if (c->digits == 0)
+		return BAD;
+	return b == ';' ? EXTENSION : b == '\r' ? SIZE_LF : BAD;
+}
+
+static enum state step_trailer(struct http_chunked *c, enum state s, char b)
+{
+	switch ((unsigned)s) {
+	case TRAILER:
+		return b == '\r' ? END_LF : byte_is(b, BYTE_TOKEN) ? TRAILER_NAME : BAD;
+	case TRAILER_NAME:
+		return b == ':' ? TRAILER_VALUE : byte_is(b, BYTE_TOKEN) ? TRAILER_NAME : BAD;
+	case TRAILER_VALUE:
+		return b == '\r' ? TRAILER_LF : byte_is(b, BYTE_VALUE) ? TRAILER_VALUE : BAD;
+	case TRAILER_LF:
+		return b == '\n' ? TRAILER : BAD;
+	default:
+		return b == '\n' ? END : BAD; /* END_LF */
+	}
+}
+
+/* The state after byte b, which is not data. */
+static enum state step(struct http_chunked *c, char b)
+{
+	const enum state s = (enum state)c->state;
+
+	switch (s) {
+	case SIZE:
+	case EXTENSION:
+	case SIZE_LF:
+		if (++c->line > HTTP_CHUNK_LINE_MAX)
+			return BAD;
+		if (s == SIZE)
+			return step_size(c, b);
+		if (s == EXTENSION)
+			return b == '\r' ? SIZE_LF : byte_is(b, BYTE_VALUE) && !((uint8_t)b & 0x80) ? EXTENSION : BAD;
+		if (b != '\n')
+			return BAD;
+		c->digits = 0;
+		c->line = 0;
+		return c->left > 0 ? DATA : TRAILER;
+	case DATA_CR:
+		return b == '\r' ? DATA_LF : BAD;
+	case DATA_LF:
+		return b == '\n' ? SIZE : BAD;
+	case TRAILER:
+	case TRAILER_NAME:
+	case TRAILER_VALUE:
+	case TRAILER_LF:
+	case END_LF:
+		return ++c->trailer > HTTP_TRAILERS_MAX ? BAD : step_trailer(c, s, b);
+	case DATA:
+	case END:
+	case BAD:
+		break;
+	}
+	return BAD;
+}
+
+enum wire_result http_chunked_feed(struct http_chunked *c, struct span in, size_t *ret_used)
+{
+	size_t at = 0;
+
+	while (at < in.n && c->state < END) {
+		if (c->state == DATA) {
+			const size_t n = c->left < in.n - at ? (size_t)c->left : in.n - at;
+
+			at += n;
+			c->left -= n;
+			if (c->left == 0)
+				c->state = DATA_CR;
+			continue;
+		}
+		c->state = (uint8_t)step(c, in.p[at]);
+		if (c->state != BAD)
+			at++;
+	}
+	*ret_used = at;
+	return c->state == END ? WIRE_DONE : c->state == BAD ? WIRE_BAD : WIRE_MORE;
+}
