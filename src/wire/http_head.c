@@ -285,7 +285,7 @@ static enum wire_result note_field(enum side side, struct http_head *h, size_t i
 			notes->upgrades++;
 			notes->upgrade = h->fields[i].value;
 		}
-		return WIRE_DONE;
+		break;
 	case 10:
 		if (is(name, "connection")) {
 			drop_field(h, i);
@@ -293,7 +293,7 @@ static enum wire_result note_field(enum side side, struct http_head *h, size_t i
 		} else if (is(name, "keep-alive")) {
 			drop_field(h, i);
 		}
-		return WIRE_DONE;
+		break;
 	case 14:
 		if (is(name, "content-length"))
 			return note_length(h, i, notes, ret_bad);
