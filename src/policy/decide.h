@@ -19,7 +19,8 @@ struct verdict {
 struct verdict policy_decide(const struct snapshot *s, uint32_t client, enum host_result parsed, const struct host *host,
 			     uint16_t port);
 /* For each address that an allowed name resolved to, before it may be dialled: deny rules of the client for addresses, then
- * special addresses unless a RULE_NETWORK of the client lists it with this port. */
+ * special addresses unless a RULE_NETWORK of the client lists it with this port. In both steps an IPv6 address that embeds an IPv4
+ * one is also held against the deny rules for that, and is allowed only by a network inside its form's block (so not by ::/0). */
 struct verdict policy_decide_address(const struct snapshot *s, uint32_t client, const struct ip_addr *a, uint16_t port);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "policy/block.h"
 #include "policy/decide.h"
 
 /* A small reader of list entries, so that the tables read like lists. It trusts its input. */
@@ -314,6 +315,37 @@ static void deep_names(void **state)
 	arena_free(&a);
 }
 
+/* Names found by search whose hashes have the same tag: only the comparison of the names themselves tells them apart. */
+static void colliding_hashes(void **state)
+{
+	static const char *const pairs[][2] = { { "a.comd9u75hm", "a.com" }, { "n00f4745.com", "n00a6023.com" } };
+
+	for (size_t i = 0; i < 2; i++) {
+		const uint64_t listed = hash_name(pairs[i][0], strlen(pairs[i][0])),
+			       asked = hash_name(pairs[i][1], strlen(pairs[i][1]));
+		unsigned met = 0;
+
+		assert_int_equal((uint32_t)listed, (uint32_t)asked);
+		for (uint32_t others = 0; others < 40; others++) {
+			struct arena a = { 0 };
+			char list[400] = "";
+			struct host h;
+
+			for (uint32_t k = 0; k < others; k++)
+				(void)snprintf(list + strlen(list), sizeof list - strlen(list), "f%u ", k);
+			const struct snapshot s = policy_of(&a, arena_printf(&a, "%s%s", list, pairs[i][0]));
+
+			met += hash_slot(listed, block_client(&s, 0)->slots) == hash_slot(asked, block_client(&s, 0)->slots);
+			assert_int_equal(host_parse(span_of(pairs[i][1]), &h), HOST_OK);
+			assert_int_equal(policy_decide(&s, 0, HOST_OK, &h, 443).reason, REASON_NOT_LISTED);
+			assert_int_equal(host_parse(span_of(pairs[i][0]), &h), HOST_OK);
+			assert_int_equal(policy_decide(&s, 0, HOST_OK, &h, 443).reason, REASON_ALLOWED);
+			arena_free(&a);
+		}
+		assert_true(met > 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +354,7 @@ int main(void)
 		cmocka_unit_test(resolved_addresses),
 		cmocka_unit_test(order_and_unknown_clients),
 		cmocka_unit_test(deep_names),
+		cmocka_unit_test(colliding_hashes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -316,6 +316,10 @@ static void each_check_is_needed(void **state)
 		{ rule + offsetof(struct block_rule, next), 10 },
 		{ rule + offsetof(struct block_rule, file), (uint32_t)h->sections[SECTION_STRINGS].count },
 		{ slot + offsetof(struct block_slot, rule), 10 },
+		{ slot + 16 * sizeof(struct block_slot) + offsetof(struct block_slot, rule),
+		  0 }, /* the second client's, to the first's rule */
+		{ offsetof(struct block_header, sections[SECTION_BY_NAME].offset),
+		  (uint32_t)h->sections[SECTION_BY_NAME].offset + 4 },
 		{ name, (uint32_t)h->sections[SECTION_STRINGS].count },
 		{ network + offsetof(struct block_network, family), 0x2105 },
 		{ network + offsetof(struct block_network, family), 0x2104 },
