@@ -102,6 +102,8 @@ static const struct bad_row bad[] = {
 	{ "OPT uncounted", BYTES(HEADER("\0") NAME A_IN OPT), DNS_FORMERR },
 	{ "OPT missing", BYTES(HEADER("\1") NAME A_IN), DNS_FORMERR },
 	{ "two OPT", BYTES(HEADER("\2") NAME A_IN OPT OPT), DNS_FORMERR },
+	{ "two counted, none there", BYTES(HEADER("\2") NAME A_IN), DNS_FORMERR },
+	{ "OPT not at the root", BYTES(HEADER("\1") NAME A_IN "\1\0\x29\x04\xd0\0\0\x80\0\0\0"), DNS_FORMERR },
 	{ "OPT with a name", BYTES(HEADER("\1") NAME A_IN "\1a" OPT), DNS_FORMERR },
 	{ "OPT version 1", BYTES(HEADER("\1") NAME A_IN "\0\0\x29\x04\xd0\0\1\0\0\0\0"), DNS_FORMERR },
 	{ "OPT too long", BYTES(HEADER("\1") NAME A_IN "\0\0\x29\x04\xd0\0\0\0\0\0\4xy"), DNS_FORMERR },

@@ -46,8 +46,8 @@ static void put_server_name(struct bytes *b, const char *name, size_t n)
 	put(b, name, n);
 }
 
-/* The handshake message around the given extensions; NULL: without any. */
-static struct bytes message(const struct bytes *extensions)
+/* The handshake message around the given extensions; NULL: without any. `behind` bytes of zero follow them. */
+static struct bytes message_with(const struct bytes *extensions, unsigned session, size_t behind)
 {
 	static const uint8_t suites[] = { 0x1a, 0x1a, 0x13, 0x01, 0x13, 0x02 }; /* the first is GREASE */
 	struct bytes b = { .n = 0 }, m = { .n = 0 };
@@ -55,8 +55,8 @@ static struct bytes message(const struct bytes *extensions)
 	put_number(&b, 2, 0x0303);
 	for (unsigned i = 0; i < 32; i++)
 		put_number(&b, 1, i);
-	put_number(&b, 1, 32);
-	for (unsigned i = 0; i < 32; i++)
+	put_number(&b, 1, session);
+	for (unsigned i = 0; i < session; i++)
 		put_number(&b, 1, 0x80 + i);
 	put_number(&b, 2, sizeof suites);
 	put(&b, suites, sizeof suites);
@@ -65,10 +65,17 @@ static struct bytes message(const struct bytes *extensions)
 		put_number(&b, 2, extensions->n);
 		put(&b, extensions->p, extensions->n);
 	}
+	memset(b.p + b.n, 0, behind);
+	b.n += behind;
 	put_number(&m, 1, 1);
 	put_number(&m, 3, b.n);
 	put(&m, b.p, b.n);
 	return m;
+}
+
+static struct bytes message(const struct bytes *extensions)
+{
+	return message_with(extensions, 32, 0);
 }
 
 /* The message in records of at most `each` bytes. */
@@ -276,6 +283,18 @@ static void wrong_bytes_are_refused_at_once(void **state)
 	assert_int_equal(tls_hello_parse((struct span) { NULL, 0 }, &hello), WIRE_MORE);
 }
 
+static void each_part_has_its_bounds(void **state)
+{
+	const struct bytes e = usual_extensions();
+
+	for (unsigned session = 0; session <= 40; session++)
+		for (size_t behind = 0; behind <= 5; behind++) {
+			const struct bytes m = message_with(&e, session, behind), r = records(&m, 16384);
+
+			assert_int_equal(parse(&r, r.n), session <= 32 && behind == 0 ? WIRE_DONE : WIRE_BAD);
+		}
+}
+
 static void the_record_ends_with_the_greeting(void **state)
 {
 	const struct bytes e = usual_extensions();
@@ -338,6 +357,7 @@ int main(void)
 		cmocka_unit_test(a_name_has_its_bounds),
 		cmocka_unit_test(two_names_or_lying_lengths_are_refused),
 		cmocka_unit_test(wrong_bytes_are_refused_at_once),
+		cmocka_unit_test(each_part_has_its_bounds),
 		cmocka_unit_test(the_record_ends_with_the_greeting),
 		cmocka_unit_test(another_record_in_between_is_refused),
 		cmocka_unit_test(it_waits_for_16_kib_and_no_more),
