@@ -4,23 +4,31 @@
 #define STOCKADE_GUARD_GUARD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 
-/* No capability in any set, bounding and ambient included; no_new_privs. */
+/* No capability in any set, bounding and ambient included, uid 0 special no more (securebits); no_new_privs; read back. Of the calling
+ * thread: before any other is started. After guard_set_ids. */
 int guard_drop_capabilities(struct err *err);
-/* Groups emptied, then gid and uid for good; verified by reading them back. */
+/* Groups emptied, then gid and uid for good; verified by reading them back. What is permitted stays so, until guard_drop_capabilities
+ * has emptied the bounding set with it. */
 int guard_set_ids(uid_t uid, gid_t gid, struct err *err);
 /* The container's system-call filter (DESIGN 6): an allow-list; sockets only AF_UNIX, AF_INET, AF_INET6 and NETLINK_ROUTE, no
  * SOCK_RAW or SOCK_PACKET; io_uring, clone3, mount API, bpf, keyctl, ... refused; new user namespaces refused; chmod with set-id
  * bits refused; TIOCSTI and TIOCLINUX refused; other architectures killed. Needs no_new_privs. allow_ptrace: for debuggers. */
 int guard_seccomp_container(bool allow_ptrace, struct err *err);
-/* The gate's filter: what its loop calls and nothing else; a forbidden call kills the process. */
+/* Compiles that filter now, so that children forked later need not: a millisecond of every start. Single-threaded callers only. */
+int guard_seccomp_prepare(bool allow_ptrace, struct err *err);
+/* The gate's filter, on all threads at once: what its loop calls and nothing else. Calls with a file's name answer EACCES (libraries
+ * look for their files when they please); any other forbidden call kills the process. Needs no_new_privs. */
 int guard_seccomp_gate(struct err *err);
 /* Closes every fd except the sorted list `keep`. */
 int guard_close_fds_except(const int *keep, size_t count, struct err *err);
 /* An empty directory as root and working directory: no file can be opened by name any more. Needs CAP_SYS_ADMIN. */
 int guard_empty_root(struct err *err);
+/* Makes the mount `root` (attached, in the caller's own mount namespace) the root and working directory; all else is detached. */
+int guard_pivot_root(int root, struct err *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* Connects to the first of several addresses that answers (RFC 8305 5): next attempt after 250 ms or at a failure, never more than two
- * under way at once. Exactly the addresses given are dialled; the caller has judged each. */
+/* Connects to the first of several addresses that answers (RFC 8305 5): next attempt after 250 ms or at a failure, never more than
+ * two under way at once. Exactly the addresses given are dialled; the caller has judged each. */
 #ifndef STOCKADE_NET_DIAL_H
 #define STOCKADE_NET_DIAL_H
 

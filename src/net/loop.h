@@ -17,7 +17,7 @@ struct source {
 
 /* A time limit; embedded in its owner. Never earlier than asked, at most one tick (64 ms) later; O(1) set and cancel. */
 struct timer {
-	struct timer *next, **prev; /* NULL when idle */
+	struct timer *next, **prev; /* prev is NULL when idle */
 	uint64_t due_ms;
 	void (*expired)(struct timer *t);
 };
@@ -32,7 +32,7 @@ struct loop *loop_new(void); /* NULL: errno says why */
 void loop_free(struct loop *l);
 /* Registers, changes or (events unchanged) does nothing. 0, or -errno. EPOLLEXCLUSIVE may be among events of listeners. */
 int loop_watch(struct loop *l, struct source *s, uint32_t events);
-void loop_forget(struct loop *l, struct source *s); /* before the fd is closed */
+void loop_forget(struct loop *l, struct source *s);                      /* before the fd is closed */
 void loop_timer_set(struct loop *l, struct timer *t, uint32_t after_ms); /* sets or moves */
 void loop_timer_cancel(struct loop *l, struct timer *t);                 /* idle timers too */
 void loop_defer(struct loop *l, struct deferred *d);

@@ -9,8 +9,15 @@
 #include "net/loop.h"
 #include "policy/address.h"
 
-enum { RESOLVE_ADDRESSES_MAX = 32, RESOLVE_CACHE_ENTRIES = 4096, RESOLVE_TTL_MAX_S = 300, RESOLVE_TTL_MIN_S = 1, RESOLVE_NEGATIVE_S = 2,
-       RESOLVE_TIMEOUT_MS = 5000, RESOLVE_IN_FLIGHT_MAX = 1024 };
+enum {
+	RESOLVE_ADDRESSES_MAX = 32,
+	RESOLVE_CACHE_ENTRIES = 4096,
+	RESOLVE_TTL_MAX_S = 300,
+	RESOLVE_TTL_MIN_S = 1,
+	RESOLVE_NEGATIVE_S = 2,
+	RESOLVE_TIMEOUT_MS = 5000,
+	RESOLVE_IN_FLIGHT_MAX = 1024
+};
 
 struct resolver;
 /* servers: "1.2.3.4", "1.2.3.4:5353", "[::1]:53", comma-separated. */
@@ -31,7 +38,8 @@ struct query { /* embedded in its owner */
 };
 
 /* A and AAAA of name, asked at once; answers when both are known, or 50 ms after the A answer when AAAA is late (RFC 8305 3).
- * From the cache, done() is called before this returns. Equal questions in flight share one. Over RESOLVE_IN_FLIGHT_MAX: done(NULL). */
+ * From the cache, done() is called before this returns. Equal questions in flight share one. Over RESOLVE_IN_FLIGHT_MAX:
+ * done(NULL). */
 void resolve_start(struct resolver *r, struct query *q, const char *name);
 void resolve_cancel(struct resolver *r, struct query *q); /* idle queries too */
 

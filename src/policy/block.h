@@ -105,6 +105,18 @@ static inline const char *block_string(const struct snapshot *s, uint32_t at)
 	return (const char *)block_section(s, SECTION_STRINGS) + at;
 }
 
+static inline bool block_port_matches(const struct snapshot *s, const struct block_rule *r, uint16_t port)
+{
+	const uint32_t *set = (const uint32_t *)block_section(s, SECTION_PORTS) + r->ports;
+
+	if (set[0] == 0)
+		return r->deny || port == 80 || port == 443;
+	for (uint32_t i = 1; i <= set[0]; i++)
+		if (port >= set[i] >> 16 && port <= (set[i] & 0xffff))
+			return true;
+	return false;
+}
+
 /* A name is hashed from its last byte to its first, so that one pass over a host gives the hash of each of its suffixes. */
 static inline uint64_t hash_step(uint64_t h, char c)
 {

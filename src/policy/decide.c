@@ -34,23 +34,11 @@ static struct verdict let_pass(uint32_t rule, uint16_t port)
 	return (struct verdict) { .allow = true, .any_protocol = named, .reason = REASON_ALLOWED, .rule = rule };
 }
 
-static bool port_matches(const struct snapshot *s, const struct block_rule *r, uint16_t port)
-{
-	const uint32_t *set = (const uint32_t *)block_section(s, SECTION_PORTS) + r->ports;
-
-	if (set[0] == 0)
-		return r->deny || port == 80 || port == 443;
-	for (uint32_t i = 1; i <= set[0]; i++)
-		if (port >= set[i] >> 16 && port <= (set[i] & 0xffff))
-			return true;
-	return false;
-}
-
 static void take_rule(struct search *q, uint32_t rule)
 {
 	const struct block_rule *r = block_rule(q->s, rule);
 
-	if (!port_matches(q->s, r, q->port)) {
+	if (!block_port_matches(q->s, r, q->port)) {
 		if (!r->deny && q->other_port == NO_RULE)
 			q->other_port = rule;
 	} else if (r->deny) {

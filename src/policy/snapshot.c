@@ -163,6 +163,23 @@ uint32_t snapshot_rule_count(const struct snapshot *s, uint32_t client)
 	return client < snapshot_client_count(s) ? block_client(s, client)->rules : 0;
 }
 
+bool snapshot_client_names_port(const struct snapshot *s, uint32_t client, uint16_t port)
+{
+	if (client >= snapshot_client_count(s))
+		return false;
+	const struct block_client *c = block_client(s, client);
+
+	if (c->rules > SNAPSHOT_PORT_RULES)
+		return true;
+	for (uint32_t i = 0; i < c->rules; i++) {
+		const struct block_rule *r = block_rule(s, c->first_rule + i);
+
+		if (!r->deny && r->match != RULE_NETWORK && block_port_matches(s, r, port))
+			return true;
+	}
+	return false;
+}
+
 bool snapshot_name(const struct snapshot *s, struct span name, struct ip_addr *ret_v4, struct ip_addr *ret_v6)
 {
 	const struct block_name *names = block_section(s, SECTION_NAMES);

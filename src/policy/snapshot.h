@@ -70,6 +70,10 @@ uint32_t snapshot_client(const struct snapshot *s, struct span name); /* CLIENT_
 uint32_t snapshot_client_count(const struct snapshot *s);
 const char *snapshot_client_name(const struct snapshot *s, uint32_t client);
 uint32_t snapshot_rule_count(const struct snapshot *s, uint32_t client);
+/* Whether an allow rule of the client for a name may be meant for this port: looks at no more than SNAPSHOT_PORT_RULES rules, and
+ * says yes when there are more. */
+enum { SNAPSHOT_PORT_RULES = 4096 };
+bool snapshot_client_names_port(const struct snapshot *s, uint32_t client, uint16_t port);
 /* The canonical name (lower case, no trailing dot) of a pod or the gate. false: not one of ours. family 0 = unset. */
 bool snapshot_name(const struct snapshot *s, struct span name, struct ip_addr *ret_v4, struct ip_addr *ret_v6);
 bool snapshot_is_gate(const struct snapshot *s, const struct ip_addr *a);

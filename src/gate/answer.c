@@ -1,0 +1,228 @@
+/* The gate's own answers: a status, the reason's word in Proxy-Status (RFC 9209), and a few lines that a person or a program can
+ * act on. */
+#include "gate/conn_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { BODY_MAX = 1200, HEAD_MAX = 512 };
+
+/* What a reason is in HTTP. Those that never meet a request are not here and would be 500. */
+static const struct {
+	uint16_t status;
+	const char *error; /* RFC 9209 2.3 */
+} in_http[REASON_COUNT] = {
+	[REASON_UNKNOWN_CLIENT] = { 403, "http_request_denied" },   [REASON_MALFORMED_HOST] = { 400, "http_request_error" },
+	[REASON_MALFORMED_REQUEST] = { 400, "http_request_error" }, [REASON_NOT_LISTED] = { 403, "http_request_denied" },
+	[REASON_PORT_NOT_LISTED] = { 403, "http_request_denied" },  [REASON_DENIED_BY_RULE] = { 403, "http_request_denied" },
+	[REASON_ADDRESS_LITERAL] = { 403, "http_request_denied" },  [REASON_SPECIAL_ADDRESS] = { 403, "destination_ip_prohibited" },
+	[REASON_HOST_MISMATCH] = { 400, "http_request_error" },     [REASON_RESOLVE_FAILED] = { 502, "dns_error" },
+	[REASON_CONNECT_FAILED] = { 502, "connection_refused" },    [REASON_UPSTREAM_FAILED] = { 502, "http_protocol_error" },
+	[REASON_TIMEOUT] = { 504, "connection_timeout" },           [REASON_LIMIT] = { 503, "connection_limit_reached" },
+};
+
+static const char *phrase(unsigned status)
+{
+	switch (status) {
+	case 400:
+		return "Bad Request";
+	case 403:
+		return "Forbidden";
+	case 408:
+		return "Request Timeout";
+	case 502:
+		return "Bad Gateway";
+	case 503:
+		return "Service Unavailable";
+	case 504:
+		return "Gateway Timeout";
+	default:
+		return "Internal Server Error";
+	}
+}
+
+static bool canonical(struct span host)
+{
+	for (size_t i = 0; i < host.n; i++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789.-_:", host.p[i]) || !host.p[i])
+			return false;
+	return host.n > 0 && host.n < 254;
+}
+
+static bool listable(enum reason r)
+{
+	return r == REASON_NOT_LISTED || r == REASON_PORT_NOT_LISTED || r == REASON_ADDRESS_LITERAL || r == REASON_SPECIAL_ADDRESS;
+}
+
+/* The entry that would allow it, as it is written in a list. */
+static int put_hint(char *out, size_t size, const struct conn *c, const struct verdict *v, struct span host, uint16_t port)
+{
+	const bool address = v->reason == REASON_ADDRESS_LITERAL || v->reason == REASON_SPECIAL_ADDRESS;
+	const bool v6 = memchr(host.p, ':', host.n) != NULL;
+	char at[8] = "";
+
+	if (address && (c->address.family || v->reason == REASON_SPECIAL_ADDRESS))
+		return snprintf(out, size, "To allow it, list the address itself as well, and run 'stockade reload'.\n");
+	if (port != 80 && port != 443)
+		(void)snprintf(at, sizeof at, ":%u", port);
+	return snprintf(out, size, "To allow it, add this line to a list of %s and run 'stockade reload':\n%s%.*s%s%s\n",
+			c->who->name, v6 ? "[" : "", (int)host.n, host.p, v6 ? "]" : "", at);
+}
+
+static size_t put_body(char *out, size_t size, const struct conn *c, const struct verdict *v, struct span host, uint16_t port,
+		       const char *detail)
+{
+	const struct snapshot *s = &c->w->generation->snapshot;
+	const bool shown = canonical(host);
+	char rule[300];
+	size_t n = (size_t)snprintf(out, size, "stockade: %s: %s\npod: %s\n", reason_word(v->reason), reason_text(v->reason),
+				    c->who->name);
+
+	if (shown)
+		n += (size_t)snprintf(out + n, size - n, "asked for: %.*s port %u\n", (int)host.n, host.p, port);
+	if (detail)
+		n += (size_t)snprintf(out + n, size - n, "because: %.100s\n", detail);
+	if (v->rule != RULE_NONE && v->reason == REASON_DENIED_BY_RULE)
+		n += (size_t)snprintf(out + n, size - n, "rule: %.200s:%u: %.280s\n", snapshot_rule_file(s, v->rule),
+				      snapshot_rule_line(s, v->rule), snapshot_rule_text(s, v->rule, rule, sizeof rule));
+	if (shown && listable(v->reason))
+		n += (size_t)put_hint(out + n, size - n, c, v, host, port);
+	return n < size ? n : size - 1;
+}
+
+/* Puts the whole answer into down.head. false: no memory. */
+static bool put_answer(struct conn *c, unsigned status, const struct verdict *v, struct span host, uint16_t port,
+		       const char *detail, bool close)
+{
+	struct buffer *b = &c->down.head;
+	char body[BODY_MAX];
+
+	if (!buffer_reserve(&conn_pools(c)->buffers, b, BODY_MAX + HEAD_MAX))
+		return false;
+	const size_t n = put_body(body, sizeof body, c, v, host, port, detail);
+	const int head =
+		snprintf(b->data + b->end, HEAD_MAX,
+			 "HTTP/1.1 %u %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
+			 "Proxy-Status: stockade; error=%s; details=\"%s\"\r\n%s\r\n",
+			 status, phrase(status), n, in_http[v->reason].error ? in_http[v->reason].error : "proxy_internal_error",
+			 reason_word(v->reason),
+			 close       ? "Connection: close\r\n"
+			 : c->http10 ? "Connection: keep-alive\r\n"
+				     : "");
+
+	b->end += (uint32_t)head;
+	if (!c->head_method) {
+		memcpy(b->data + b->end, body, n);
+		b->end += (uint32_t)n;
+	}
+	return true;
+}
+
+static unsigned status_of(enum reason r, bool reading)
+{
+	if (r == REASON_TIMEOUT && reading)
+		return 408;
+	return in_http[r].status ? in_http[r].status : 500;
+}
+
+/* Answers and goes on with the next request, or ends. */
+static void answer(struct conn *c, unsigned status, const struct verdict *v, struct span host, uint16_t port, const char *detail)
+{
+	struct buffer_pool *p = &conn_pools(c)->buffers;
+	const bool close = c->close_after || status == 400 || status == 408 || c->body_expected || c->w->draining;
+
+	c->close_after = close;
+	c->status = (uint16_t)status;
+	if (!put_answer(c, status, v, host, port, detail, close)) {
+		conn_close(c, true);
+		return;
+	}
+	if (c->head_size && !close)
+		buffer_consume(p, &c->up.in, c->head_size);
+	c->head_size = 0;
+	conn_set_state(c, CONN_ANSWER);
+}
+
+void answer_refuse(struct conn *c, const struct verdict *v, struct span host, uint16_t port, const char *detail)
+{
+	const unsigned status = status_of(v->reason, true);
+
+	conn_log_denied(c, v, host, port, detail, (uint16_t)status);
+	answer(c, status, v, host, port, detail);
+}
+
+void answer_failed(struct conn *c, enum reason reason, uint32_t rule, const char *detail)
+{
+	const struct verdict v = { .reason = reason, .rule = rule };
+	const bool http = c->adapter == ADAPTER_HTTP || c->adapter == ADAPTER_CAPTURED_HTTP || c->adapter == ADAPTER_CONNECT;
+	const unsigned status = status_of(reason, false);
+	const bool begun = c->state == CONN_TUNNEL || (c->state == CONN_EXCHANGE && c->reply_begun);
+
+	c->rule = rule;
+	conn_log_end(c, false, reason, detail, begun || !http ? c->status : (uint16_t)status);
+	if (begun || !http) {
+		conn_close(c, true);
+		return;
+	}
+	conn_drop_server(c);
+	buffer_release(&conn_pools(c)->buffers, &c->up.head);
+	answer(c, status, &v, (struct span) { c->host.text, c->host.length }, c->port, detail);
+}
+
+void answer_refuse_tls(struct conn *c, const struct verdict *v, struct span host, uint16_t port, const char *detail)
+{
+	/* fatal, access_denied (RFC 8446 6.2) */
+	static const char alert[] = { 0x15, 3, 3, 0, 2, 2, 49 };
+	struct buffer *b = &c->down.head;
+
+	if (c->decided)
+		conn_log_end(c, false, v->reason, detail, c->status);
+	else
+		conn_log_denied(c, v, host, port, detail, 0);
+	conn_drop_server(c);
+	if (!buffer_reserve(&conn_pools(c)->buffers, b, sizeof alert)) {
+		conn_close(c, true);
+		return;
+	}
+	memcpy(b->data + b->end, alert, sizeof alert);
+	b->end += sizeof alert;
+	c->close_after = true;
+	conn_set_state(c, CONN_ANSWER);
+}
+
+void answer_step(struct conn *c)
+{
+	switch (flow_flush(&c->down, &conn_pools(c)->buffers, c->client.fd)) {
+	case FLOW_WAIT:
+		break;
+	case FLOW_DONE:
+		c->drained = 0;
+		conn_set_state(c, c->close_after ? CONN_DRAIN : CONN_HEAD);
+		break;
+	case FLOW_CUT:
+	case FLOW_BAD:
+	case FLOW_BROKEN:
+		conn_close(c, true);
+		break;
+	}
+}
+
+/* Reads and forgets, so that the answer is not lost to a reset because of what the client still sends. */
+void answer_drain_step(struct conn *c)
+{
+	struct buffer_pool *p = &conn_pools(c)->buffers;
+
+	for (int i = 0; i < 4; i++) {
+		c->drained += buffer_used(&c->up.in);
+		buffer_release(p, &c->up.in);
+		const int got = flow_read(&c->up, p, c->client.fd);
+
+		if (got < 0 || c->up.ended || c->drained > CONN_DRAIN_BYTES) {
+			conn_close(c, got < 0 || !c->up.ended);
+			return;
+		}
+		if (got == 0)
+			return;
+	}
+	c->down.write_blocked = true; /* more is there: come back, after the others */
+}

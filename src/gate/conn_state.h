@@ -1,0 +1,168 @@
+/* A connection as the files that move it see it (conn.c, http.c, tunnel.c, answer.c); nobody else includes this.
+ *
+ * state           reads                       leaves by
+ * HEAD            client                      a whole request head (http.c), a captured TLS greeting (tunnel.c), an answer, the
+ * idle limit RESOLVE         -                           the name's addresses, each judged CONNECT         - a connected server, or
+ * an answer EXCHANGE        client and server           the end of both messages: HEAD again, or DRAIN; 101: TUNNEL HELLO client
+ * (after CONNECT's 200)  a greeting whose server name is right: TUNNEL; plain HTTP on port 80: HEAD, pinned TUNNEL          client
+ * and server           the end of both streams ANSWER          -                           the gate's own answer is written: HEAD
+ * again, or DRAIN DRAIN           client, thrown away         its end, or the limit CLOSED          - freed after the present batch
+ * of events
+ *
+ * From RESOLVE to TUNNEL, and in HEAD when pinned, the connection stands under an allowed decision (`decided`): host, port, rule
+ * and, once connected, address are set, and conn_rejudge holds them against each new generation. */
+#ifndef STOCKADE_GATE_CONN_STATE_H
+#define STOCKADE_GATE_CONN_STATE_H
+
+#include "gate/conn.h"
+#include "gate/flow.h"
+#include "net/dial.h"
+#include "policy/decide.h"
+#include "policy/host.h"
+#include "wire/http_target.h"
+#include "wire/tls_hello.h"
+
+enum conn_state {
+	CONN_HEAD,
+	CONN_RESOLVE,
+	CONN_CONNECT,
+	CONN_EXCHANGE,
+	CONN_HELLO,
+	CONN_TUNNEL,
+	CONN_ANSWER,
+	CONN_DRAIN,
+	CONN_CLOSED,
+	CONN_STATE_COUNT
+};
+
+/* Who the client believes to talk to. */
+enum conn_mode {
+	MODE_PROXY,    /* the gate: absolute-form requests and CONNECT */
+	MODE_CAPTURED, /* some address; the first bytes must tell a name */
+	MODE_ORIGIN,   /* an origin: HTTP in origin-form whose Host field tells the name */
+};
+
+/* Limits, in ms unless they say otherwise (docs/limits.md). */
+enum {
+	CONN_IDLE_MS = 60000,       /* no request on a kept or new connection */
+	CONN_FIRST_MS = 5000,       /* captured: nothing that names a host */
+	CONN_HEAD_MS = 15000,       /* from a request head's first byte to its last; a greeting likewise */
+	CONN_EXCHANGE_MS = 300000,  /* no byte either way in a request or its reply */
+	CONN_TUNNEL_MS = 3600000,   /* no byte either way in a tunnel */
+	CONN_ANSWER_MS = 15000,     /* writing the gate's own answer */
+	CONN_DRAIN_MS = 2000,       /* waiting for the client to end after the last answer */
+	CONN_DRAIN_BYTES = 1 << 20, /* bytes thrown away meanwhile */
+	CONN_INTERIM_MAX = 16,      /* 1xx replies to one request */
+	CONN_STRUCT_BYTES = 799,
+};
+
+struct conn {
+	struct source client, server; /* server.fd -1: none */
+	struct timer timer;
+	struct deferred end;
+	struct conn *next, **prev;
+	struct worker *w;
+	struct client *who;
+
+	uint8_t state, mode, adapter;
+	bool running : 1;     /* in conn_run: callbacks leave the rest to it */
+	bool decided : 1;     /* stands under an allowed decision that is not yet in the log as ended */
+	bool pinned : 1;      /* every request of this connection must be for `host` (HTTP in a CONNECT to port 80) */
+	bool opened : 1;      /* DECISION_OPEN is in the log */
+	bool lazy : 1;        /* timer: the limit counts from the last activity */
+	bool close_after : 1; /* no further request after this one */
+	bool fresh : 1;       /* no request head has begun */
+	/* of the present request */
+	bool head_method : 1, retriable : 1, body_expected : 1, http10 : 1, wants_upgrade : 1;
+	bool reused : 1;      /* sent on a kept connection: the server may have closed it meanwhile */
+	bool up_over : 1;     /* nothing more goes up */
+	bool reply_begun : 1; /* the final reply's head is on its way down */
+	bool reply_over : 1;  /* all of it has gone down */
+	bool server_keep : 1; /* the server keeps its connection after this reply */
+	uint8_t interims;
+	bool client_hup : 1,
+		server_hup : 1; /* epoll says so again and again, whatever is asked: not watched while nothing else is */
+	uint16_t status;        /* of the reply that went down */
+	uint32_t head_size;     /* request head at the front of up.in, kept for one more try until the reply begins; 0: taken */
+
+	uint16_t port, original_port;
+	uint32_t rule;
+	uint32_t limit_ms, active_ms; /* the low half of loop_now_ms: differences are right for 49 days */
+	uint32_t drained;
+	uint64_t began_ns;
+	struct ip_addr address;  /* the server's, when connected */
+	struct ip_addr original; /* where the client connected to */
+	struct host host;
+	char method[12];
+	struct query query;
+	struct dial *dial;
+	struct flow up, down; /* up.in: the client's bytes; down.in: the server's */
+};
+
+_Static_assert(sizeof(struct conn) <= CONN_STRUCT_BYTES, "an idle tunnel is small");
+
+struct conn_pools {
+	struct buffer_pool buffers;
+	struct conn *spare; /* by their next */
+	unsigned spares;
+	struct http_head head; /* scratch of one parse */
+	struct tls_hello hello;
+};
+
+/* --- conn.c --- */
+void conn_set_state(struct conn *c, enum conn_state s);
+/* Goes on from the present state as far as it goes now. */
+void conn_run(struct conn *c);
+/* Drops everything; both sides see a reset when `abrupt`, else an ordinary end. */
+void conn_close(struct conn *c, bool abrupt);
+/* The server connection alone, e.g. a kept one that ended. */
+void conn_drop_server(struct conn *c);
+/* A fixed limit from now on, or one that counts from the last activity. */
+void conn_limit(struct conn *c, uint32_t ms, bool lazy);
+/* Decides on a host and port as they were understood. true: allowed, c stands under the decision. false: *ret says why. */
+bool conn_decide(struct conn *c, enum host_result parsed, const struct host *host, uint16_t port, struct verdict *ret);
+/* After an allowed decision: takes the kept server connection if it is the same, else resolves and dials. Leads to conn_connected,
+ * or to an answer. */
+void conn_reach(struct conn *c);
+/* The line of an allowed decision that is over, or turned out badly. */
+void conn_log_end(struct conn *c, bool allow, enum reason reason, const char *detail, uint16_t status);
+/* The line of a request that never stood under a decision. host as sent. */
+void conn_log_denied(struct conn *c, const struct verdict *v, struct span host, uint16_t port, const char *detail, uint16_t status);
+void conn_log_open(struct conn *c);
+static inline struct conn_pools *conn_pools(const struct conn *c)
+{
+	return c->w->pools;
+}
+
+/* --- http.c --- */
+/* HEAD: reads and decides the next request of a MODE_PROXY or MODE_ORIGIN connection. */
+void http_head_step(struct conn *c);
+/* EXCHANGE. */
+void http_exchange_step(struct conn *c);
+/* The server of the present request is connected. */
+void http_connected(struct conn *c);
+
+/* --- tunnel.c --- */
+/* HEAD of a MODE_CAPTURED connection: what do the first bytes say? */
+void tunnel_captured_step(struct conn *c);
+/* HELLO. */
+void tunnel_hello_step(struct conn *c);
+void tunnel_step(struct conn *c);
+void tunnel_connected(struct conn *c);
+/* Both streams pass from now on; what is buffered goes first. */
+void tunnel_begin(struct conn *c);
+
+/* --- answer.c --- */
+/* Refuses the present request: the line in the log, an HTTP answer, then HEAD or DRAIN. v->reason decides the status. host: as the
+ * log shows it (canonical or raw). detail: a few more words or NULL. */
+void answer_refuse(struct conn *c, const struct verdict *v, struct span host, uint16_t port, const char *detail);
+/* The decided request could not be done after all (resolve, connect, upstream, special address). Answers if no reply has begun,
+ * else cuts. */
+void answer_failed(struct conn *c, enum reason reason, uint32_t rule, const char *detail);
+/* A TLS alert (access_denied) and the end: for greetings that are refused. Logs. */
+void answer_refuse_tls(struct conn *c, const struct verdict *v, struct span host, uint16_t port, const char *detail);
+/* Writes what is in down.head, then HEAD or DRAIN. */
+void answer_step(struct conn *c);
+void answer_drain_step(struct conn *c);
+
+#endif

@@ -1,0 +1,138 @@
+/* A worker: one thread, one loop, everything it touches its own. Others reach it by a command queue (worker.c). Listeners are
+ * watched by every worker (EPOLLEXCLUSIVE); a pod's DNS and drop sockets by one of them.
+ *
+ * The policy: a generation is one immutable object; each worker holds one reference to the one it decides by. Adopting another
+ * happens between batches of events and re-judges every open connection (conn_rejudge), so that whatever a worker does, and all
+ * that is open in it, stands under its present generation; no connection holds a reference of its own. */
+#ifndef STOCKADE_GATE_WORKER_H
+#define STOCKADE_GATE_WORKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "gate/audit.h"
+#include "gate/protocol.h"
+#include "net/loop.h"
+#include "net/pump.h"
+#include "net/resolve.h"
+#include "policy/snapshot.h"
+
+/* CLIENT_CONNECTIONS_MAX: of one client in one worker. Lines of one client about refused names, packets and connections: a second.
+ */
+enum { WORKERS_MAX = 64, CLIENT_CONNECTIONS_MAX = 16384, CLIENT_DNS_LINES = 200, CLIENT_DROP_LINES = 200, CLIENT_LIMIT_LINES = 1 };
+
+/* Connections over all clients and workers, bounded by the fds of the process. A client may have as many as are still free: alone
+ * it gets half of all, n together get 1/(n + 1) each, so that some are left for whoever comes next. */
+struct budget {
+	unsigned max;
+	_Atomic unsigned open;
+};
+
+struct generation {
+	struct snapshot snapshot;
+	char project[64];
+	_Atomic unsigned references;
+};
+
+/* Maps a sealed memfd read-only. NULL, with a line in the log, when it is not one, or no policy. The fd stays the caller's. */
+struct generation *generation_map(int fd, uint64_t number, const char *hash, const char *project, unsigned references);
+void generation_release(const struct generation *g); /* the last one unmaps it; NULL-safe */
+
+/* How many lines of a kind a client has written in this second. Starts zeroed. */
+struct line_rate {
+	uint64_t since_ms;
+	unsigned lines;
+};
+
+struct conn;
+struct dns_conn;
+struct conn_pools; /* gate/conn.c: buffers and scratch of this worker */
+
+/* An attached pod as one worker sees it: the identity. It outlives its connections (freed after a detach has closed them all). */
+struct client {
+	struct client *next;
+	uint32_t id;
+	char name[64];
+	uint32_t number;            /* in the worker's present generation; CLIENT_NONE: everything is denied (unknown-client) */
+	unsigned connections;       /* open in this worker; kept by conn.c */
+	struct dns_conn *dns_conns; /* open in this worker; kept by dns.c, as the next */
+	unsigned dns_conn_count;
+	struct line_rate dns_lines, drop_lines, limit_lines;
+};
+
+struct worker {
+	unsigned index;
+	struct loop *loop;
+	struct resolver *resolver;
+	struct pipe_pool *pipes;
+	struct audit *audit;
+	const struct generation *generation; /* NULL before the first: nothing is attached then */
+	struct gate_counters counters;       /* written by this worker only; read by others, so counted with worker_count() */
+	struct client *clients;
+	struct conn *conns; /* all open ones, kept by conn.c */
+	struct conn_pools *pools;
+	bool draining;
+	struct worker_queue *queue; /* worker.c */
+};
+
+/* Adds to a counter of this worker (relaxed; single writer). */
+static inline void worker_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* May one more line be written? If not it counts as dropped. */
+static inline bool worker_may_log(struct worker *w, struct line_rate *r, unsigned a_second)
+{
+	const uint64_t now = loop_now_ms(w->loop);
+
+	if (now - r->since_ms >= 1000)
+		*r = (struct line_rate) { .since_ms = now };
+	if (r->lines++ < a_second)
+		return true;
+	worker_count(&w->counters.log_dropped, 1);
+	return false;
+}
+
+/* Turns an accepted connection away: reset, counted, logged with reason limit. Takes fd. */
+void worker_refuse(struct worker *w, struct client *c, int fd, enum adapter adapter);
+
+/* --- for the control loop --- */
+
+/* A pod's listening sockets: the fds are the same in all workers, closed by the last that lets go. */
+struct listeners;
+struct listeners *listeners_new(const int fds[static GATE_LISTENER_COUNT],
+				unsigned references); /* NULL: out of memory; takes the fds if not */
+
+enum command_kind { COMMAND_ADOPT, COMMAND_ATTACH, COMMAND_DETACH, COMMAND_DRAIN };
+
+/* What all workers are to do. One is under way at a time; it stays as it is until `pending` is 0. */
+struct command {
+	enum command_kind kind;
+	uint32_t id;                         /* ATTACH, DETACH */
+	char name[64];                       /* ATTACH */
+	struct listeners *listeners;         /* ATTACH: a reference for each worker */
+	const struct generation *generation; /* ADOPT: likewise */
+	_Atomic unsigned pending;            /* workers that have not done it yet */
+	_Atomic unsigned revoked;            /* ADOPT */
+	atomic_bool failed;                  /* the gate cannot go on */
+};
+
+struct worker_options {
+	unsigned index, count;
+	const char *servers; /* of names: resolver_new */
+	struct audit *audit;
+	struct budget *budget;
+	int acknowledge; /* eventfd, written when a command is done and when a drain is */
+};
+
+/* 0 or -1; after -1 too, worker_free frees what there is. *w stays where it is until then. */
+int worker_init(struct worker *w, const struct worker_options *o, struct err *err);
+int worker_start(struct worker *w, struct err *err); /* its thread */
+void worker_post(struct worker *w, struct command *c);
+bool worker_drained(const struct worker *w); /* any thread */
+void worker_join(struct worker *w);          /* closes all it has, ends the thread; not started: nothing */
+void worker_free(struct worker *w);
+
+#endif
