@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "cmd/options.h"
 
 struct verb {
 	const char *name;
@@ -24,6 +25,21 @@ static const struct verb *find(const char *name)
 	return NULL;
 }
 
+static int unknown(const char *name)
+{
+	const char *near = NULL;
+	unsigned best = nearest_start(name);
+
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+		if (verbs[i].help && nearest_try(name, verbs[i].name, &best))
+			near = verbs[i].name;
+	fprintf(stderr, "stockade: error: unknown command '%.60s'", name);
+	if (near)
+		fprintf(stderr, "; did you mean '%s'?", near);
+	fputs("\n'stockade --help' lists the commands\n", stderr);
+	return 2;
+}
+
 static int usage(FILE *to, int status)
 {
 	fputs("Stockade runs code that nobody trusts in pods that reach only what their lists name.\n\n"
@@ -36,19 +52,26 @@ static int usage(FILE *to, int status)
 	return status;
 }
 
+/* Output that did not get out is no success. */
+static int finish(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fputs("stockade: error: standard output could not be written\n", stderr);
+	return status ? status : 3;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2)
 		return usage(stderr, 2);
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
-		return usage(stdout, 0);
-	if (strcmp(argv[1], "--version") == 0)
-		return puts("stockade " STOCKADE_VERSION) < 0 ? 3 : 0;
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
+		return finish(usage(stdout, 0));
+	if (strcmp(argv[1], "--version") == 0) {
+		(void)puts("stockade " STOCKADE_VERSION);
+		return finish(0);
+	}
 	const struct verb *v = find(argv[1]);
 
-	if (!v) {
-		fprintf(stderr, "stockade: unknown command '%s'; 'stockade --help' lists the commands\n", argv[1]);
-		return 2;
-	}
-	return v->run(argc - 1, argv + 1);
+	return v ? finish(v->run(argc - 1, argv + 1)) : unknown(argv[1]);
 }

@@ -18,4 +18,7 @@ int config_list_parse(struct span text, const char *file, struct arena *a, struc
 /* One entry as given on the command line (run --allow HOST, allow POD HOST). */
 int config_entry_parse(const char *entry, const char *source, unsigned line, struct arena *a, struct rule *ret, struct err *err);
 
+/* Why no pod may have this place of the host, or NULL. path: real (realpath), since it is judged as written. */
+const char *config_path_forbidden(const char *path);
+
 #endif

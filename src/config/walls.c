@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/project.h"
+
 enum { MOST_LINKS = 40 };
 
 static bool is_or_below(const char *path, const char *dir)
@@ -44,7 +46,7 @@ static const struct {
 	{ "/var/lib/kubelet", WAY_TOUCH, "it is a container engine's own state" },
 };
 
-static const char *why_forbidden(const char *path)
+const char *config_path_forbidden(const char *path)
 {
 	if (strcmp(path, "/") == 0)
 		return "it is the whole host";
@@ -107,7 +109,7 @@ static bool check_kind(struct reader *r, const struct volume *v, const char *rea
 
 static bool check_volume(struct reader *r, struct volume *v)
 {
-	const char *why = why_forbidden(v->path);
+	const char *why = config_path_forbidden(v->path);
 	const char *real = real_path(r->arena, v->path);
 
 	if (why)
@@ -116,7 +118,7 @@ static bool check_volume(struct reader *r, struct volume *v)
 		return volume_error(r, v,
 				    arena_printf(r->arena, "%s cannot be followed to its end: %s", v->path,
 						 errno == ENOENT ? "a link there leads nowhere" : strerror(errno)));
-	why = why_forbidden(real);
+	why = config_path_forbidden(real);
 	if (why)
 		return volume_error(r, v, arena_printf(r->arena, "%s, which is %s, is refused: %s", v->path, real, why));
 	if (!check_kind(r, v, real))

@@ -1,30 +1,33 @@
 /* Between the commands and a project's supervisor: JSON objects over a SOCK_SEQPACKET unix socket in the project's run directory
- * (mode 0600, owner root), one request a connection, replies streamed, fds by SCM_RIGHTS. Every request has "verb"; every last reply
- * has "done": true, and "error" with "class" when it failed; replies before it may have "line": text for people.
+ * (mode 0600, owner root), one request a connection, replies streamed, fds by SCM_RIGHTS. Every request has "verb"; every last
+ * reply has "done": true, and "error" with "class" when it failed; replies before it may have "line": text for people.
  *
  * verb     request                                    replies
  * apply    manifest, host_root, dns[], workers        lines of progress; pods that could not start are errors
  * down     timeout_s                                  lines; the supervisor then ends
- * ps       -                                          project, manifest, generation, hash, gate{pid,state,restarts,...}, pods[{name,
- *                                                     addresses,attached,containers[{name,state,pid,exit_code,restarts,started_at}]}]
- * reload   -                                          generation, hash, revoked, or the error of the broken list
- * enter    pod, container                             1 fd: pidfd of its pid 1; uid, gid, cwd, env[], cgroup, uid_base
- * netns    pod                                        1 fd: the network namespace (verify)
- * policy   -                                          1 fd: the memfd in force; generation, hash
- * gate-kill-for-test does not exist: tests kill by pid. */
+ * ps       -                                          project, manifest, generation, hash, gate{pid,state,restarts,...},
+ * pods[{name, addresses,attached,containers[{name,state,pid,exit_code,restarts,started_at}]}] reload   - generation, hash, revoked,
+ * or the error of the broken list enter    pod, container                             1 fd: pidfd of its pid 1; uid, gid, cwd,
+ * env[], cgroup, uid_base netns    pod                                        1 fd: the network namespace (verify) policy   - 1 fd:
+ * the memfd in force; generation, hash gate-kill-for-test does not exist: tests kill by pid. */
 #ifndef STOCKADE_ENGINE_CONTROL_H
 #define STOCKADE_ENGINE_CONTROL_H
 
 #include <jansson.h>
 #include <stddef.h>
+#include <sys/un.h>
 
 #include "base/err.h"
 
-/* Directory of a project's sockets, state and logs: $STOCKADE_RUN_DIR or /run/stockade, then /PROJECT. Logs are in logs/POD/CONTAINER.log,
- * the decision log is decisions.log, diagnostics supervisor.log (gate too). */
+#define CONTROL_SOCKET "control.sock"
+
+/* Directory of a project's sockets, state and logs: $STOCKADE_RUN_DIR or /run/stockade, then /PROJECT. Logs are in
+ * logs/POD/CONTAINER.log, the decision log is decisions.log, diagnostics supervisor.log (gate too). */
 int control_run_dir(const char *project, char *ret, size_t size, struct err *err);
 /* -1 with ERR_FINDING when no supervisor runs for the project. */
 int control_connect(const char *project, struct err *err);
+/* The socket's address by way of an fd of the run directory, so that a long path fits. */
+void control_address(int dir, struct sockaddr_un *ret);
 /* Sends one request. Takes no ownership. */
 int control_send(int sock, const json_t *message, const int *fds, size_t count, struct err *err);
 /* Receives one message. A new reference, or NULL with err. At most `max` fds; the caller closes them. */

@@ -20,9 +20,8 @@
 #include "guard/guard.h"
 
 enum { GATE_ID = 0x6fff0000, SERVERS_MAX = 1024 };
-/* A connection may need two sockets and a pipe; some fds are kept for the gate itself; one client gets at most half of what is
- * left. */
-enum { FDS_RESERVED = 256, FDS_A_CONNECTION = 4 };
+/* A connection may need two sockets and a pipe; some fds are kept for listeners, spare pipes and the gate itself. */
+enum { FDS_RESERVED = 512, FDS_A_CONNECTION = 4 };
 
 #ifdef STOCKADE_SANITIZED
 /* The look for leaks at exit needs /proc, which a gate gives up. */

@@ -82,6 +82,12 @@ static inline void worker_count(uint64_t *counter, uint64_t n)
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
+/* Likewise, of what is open now. */
+static inline void worker_gauge(uint32_t *gauge, int change)
+{
+	__atomic_store_n(gauge, *gauge + (uint32_t)change, __ATOMIC_RELAXED);
+}
+
 /* May one more line be written? If not it counts as dropped. */
 static inline bool worker_may_log(struct worker *w, struct line_rate *r, unsigned a_second)
 {

@@ -12,7 +12,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-/* All of these act on the network namespace of the calling thread and need CAP_NET_ADMIN there. */
+/* All of these act on the network namespace of the calling thread and need CAP_NET_ADMIN there; jail_check also CAP_SYS_ADMIN, for
+ * a namespace to compare with. */
 
 /* Applies `ruleset` (plan_ruleset) as one transaction. */
 int jail_apply(const char *ruleset, struct err *err);

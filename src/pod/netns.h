@@ -12,7 +12,8 @@
 int netns_create(const struct ip_addr *v4, const struct ip_addr *v6, struct err *err);
 /* Runs fn in a short-lived child inside the namespace; its err and its fds (ret_fds, at most max) come back. 0 or -1.
  * This is the only way in, for the jail, for listeners and for verify: the supervisor itself never changes namespace. */
-int netns_run(int netns, int (*fn)(void *arg, int *ret_fds, struct err *err), void *arg, int *ret_fds, size_t count, struct err *err);
+int netns_run(int netns, int (*fn)(void *arg, int *ret_fds, struct err *err), void *arg, int *ret_fds, size_t count,
+	      struct err *err);
 /* The gate's listener set (enum gate_listener), made inside. */
 int netns_listeners(int netns, int ret_fds[static GATE_LISTENER_COUNT], struct err *err);
 /* A socket() made inside the namespace, e.g. for port publishing. */

@@ -8,7 +8,7 @@ stockade=$top/build/stockade
 lab_start() {
 	export LAB="t$$-$RANDOM"
 	"$top/tests/lab/lab" up "$LAB" >&2
-	export LAB_DIR=/run/stockade-lab/$LAB
+	export LAB_DIR=/var/lib/stockade-lab/$LAB
 	export PROJECT_DIR=$LAB_DIR/demo
 	mkdir -p "$PROJECT_DIR"
 	cp -r "$top/examples/seed/." "$PROJECT_DIR/"

@@ -1,0 +1,179 @@
+/* up: the manifest is read here first, so that its errors come at once and a dry run needs no privileges; then the supervisor is
+ * told. */
+#include "cmd/cmd.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "cmd/follow.h"
+#include "cmd/options.h"
+#include "cmd/project.h"
+#include "cmd/say.h"
+#include "cmd/values.h"
+#include "config/project.h"
+#include "engine/control.h"
+#include "engine/supervisor.h"
+#include "plan/plan.h"
+
+enum { WORKERS_MOST = 64, FOREGROUND_DOWN_S = 5, FOREGROUND_TAIL = 100 };
+
+struct up_options {
+	const char *file, *project;
+	bool host_root, dry_run, jail, foreground;
+	unsigned workers;
+	struct strings dns;
+};
+
+static void print_strings(FILE *to, const struct strings *lines)
+{
+	for (size_t i = 0; i < lines->count; i++)
+		fprintf(to, "%s\n", lines->items[i]);
+}
+
+static void print_plan(const struct up_options *o, const struct plan *p, struct arena *a)
+{
+	printf("project %s: %zu pod%s; to be done, in this order:\n", o->project, p->pod_count, p->pod_count == 1 ? "" : "s");
+	for (size_t i = 0; i < p->step_count; i++)
+		printf("%3zu. %s\n", i + 1, step_text(&p->steps[i], a));
+	printf("and to be undone by 'stockade down':\n");
+	for (size_t i = p->step_count; i-- > 0;)
+		if (p->steps[i].kind != STEP_POD_READ_BACK) /* which has nothing of its own to undo */
+			printf("     %s\n", step_undo_text(&p->steps[i], a));
+	for (size_t i = 0; o->jail && i < p->pod_count; i++)
+		printf("\nthe jail of pod %s:\n%s", p->pods[i].pod->name, plan_ruleset(p, &p->pods[i], a));
+}
+
+static bool has_container(const struct manifest *m)
+{
+	for (size_t i = 0; i < m->pod_count; i++)
+		if (!m->pods[i].gate && m->pods[i].container_count + m->pods[i].init_container_count > 0)
+			return true;
+	return false;
+}
+
+static int apply(const struct up_options *o, const struct manifest *m, struct err *err)
+{
+	json_t *dns = json_array();
+
+	for (size_t i = 0; i < o->dns.count; i++)
+		(void)json_array_append_new(dns, json_string(o->dns.items[i]));
+	json_t *request = json_pack("{s:s, s:s, s:b, s:o, s:i}", "verb", "apply", "manifest", m->path, "host_root",
+				    (int)o->host_root, "dns", dns, "workers", (int)o->workers);
+
+	if (!request)
+		return err_set(err, ERR_INPUT, "%s: a path that is no UTF-8 cannot be handed to the supervisor; rename it",
+			       m->path);
+	json_t *reply = control_call(o->project, request, say_line, NULL, 0, NULL, err);
+
+	json_decref(reply);
+	return reply ? 0 : -1;
+}
+
+static int go_down(const struct up_options *o, struct err *err)
+{
+	json_t *request = json_pack("{s:s, s:i}", "verb", "down", "timeout_s", FOREGROUND_DOWN_S);
+	json_t *reply = control_call(o->project, request, say_line, NULL, 0, NULL, err);
+
+	json_decref(reply);
+	return reply ? 0 : -1;
+}
+
+/* Shows what containers print until a signal asks to end or the supervisor is gone. */
+static int stay(const struct up_options *o, struct arena *a, struct err *err)
+{
+	struct follow f = { .raw = !isatty(STDOUT_FILENO), .prefix = true, .until_signal = true, .project = o->project };
+
+	if (follow_containers(&f, o->project, NULL, a, err) < 0 || follow_history(&f, FOREGROUND_TAIL, err) < 0 ||
+	    follow_run(&f, err) < 0) {
+		follow_end(&f);
+		return -1;
+	}
+	follow_end(&f);
+	if (f.gone)
+		return err_set(err, ERR_FAULT, "the supervisor of project '%s' has ended; 'stockade up' starts it again",
+			       o->project);
+	return go_down(o, err);
+}
+
+static int bring_up(const struct up_options *o, const struct manifest *m, struct arena *a, struct err *err)
+{
+	if (has_container(m) && !o->host_root)
+		return err_set(
+			err, ERR_INPUT,
+			"images are not supported yet; give --host-root, which maps every image to the host's own /usr, read-only");
+	if (geteuid() != 0)
+		return err_set(err, ERR_INPUT,
+			       "the built-in engine needs root: run it with sudo; --dry-run shows the plan without");
+	if (supervisor_ensure(o->project, err) < 0 || apply(o, m, err) < 0)
+		return -1;
+	return o->foreground ? stay(o, a, err) : 0;
+}
+
+static int up_run(struct up_options *o, struct arena *a)
+{
+	struct manifest *m = NULL;
+	struct err err = { 0 };
+
+	if (access(o->file, F_OK) < 0)
+		return say_error("up", "%s: %s; 'stockade init' writes a project, -f FILE names another manifest", o->file,
+				 strerror(errno));
+	if (config_load(o->file, a, &m, &err) < 0)
+		return say_err("up", &err);
+	print_strings(stderr, &m->warnings);
+	o->project = project_name(o->project, m->project_dir, a, &err);
+	if (!o->project)
+		return say_err("up", &err);
+	if (o->dry_run) {
+		print_strings(stdout, &m->notes);
+		print_plan(o, plan_make(m, a), a);
+		return 0;
+	}
+	return bring_up(o, m, a, &err) < 0 ? say_err("up", &err) : 0;
+}
+
+static int check(const struct up_options *o)
+{
+	if (o->workers > WORKERS_MOST)
+		return say_error("up", "--workers takes at most %d", WORKERS_MOST);
+	if (o->jail && !o->dry_run)
+		return say_error("up", "--jail goes with --dry-run");
+	return dns_check("up", &o->dns);
+}
+
+int cmd_up(int argc, char **argv)
+{
+	struct up_options o = { .file = MANIFEST_DEFAULT };
+	const struct option_spec options[] = {
+		OPTION_TEXT('f', "file", "FILE", &o.file, "the manifest; default: " MANIFEST_DEFAULT),
+		OPTION_TEXT('p', "project", "NAME", &o.project, "the project's name; default: that of the manifest's directory"),
+		OPTION_FLAG(0, "host-root", &o.host_root,
+			    "every image is the host's own /usr, read-only (images are not supported yet)"),
+		OPTION_FLAG('n', "dry-run", &o.dry_run, "print the plan and change nothing; needs no root"),
+		OPTION_FLAG(0, "jail", &o.jail, "with --dry-run: print each pod's nftables ruleset too"),
+		OPTION_FLAG(0, "foreground", &o.foreground, "stay, show what containers print, and go down on Ctrl-C"),
+		OPTION_MANY(0, "dns", "ADDR[:PORT]", &o.dns, "the gate asks this resolver instead of the host's; may be repeated"),
+		OPTION_NUMBER(0, "workers", "N", &o.workers, "the gate's threads; 0, the default: one a core"),
+		OPTION_END,
+	};
+	const struct command command = {
+		.verb = "up",
+		.operands = "",
+		.about = "Starts the pods of a manifest, each behind its jail, with the gate as the only way out. Run again, it "
+			 "applies what has\n"
+			 "changed and leaves the rest alone. A pod whose walls cannot be put up does not start.",
+		.examples = "  stockade up --host-root\n"
+			    "  stockade up -f examples/seed/pods.yaml --host-root\n"
+			    "  stockade up --dry-run --jail",
+		.options = options,
+	};
+	struct arena arena = { 0 };
+	struct arguments arguments;
+	int status = options_parse(&command, argc, argv, &arena, &arguments);
+
+	if (status < 0)
+		status = check(&o);
+	if (status < 0)
+		status = up_run(&o, &arena);
+	arena_free(&arena);
+	return status;
+}

@@ -1,0 +1,400 @@
+/* One apply at a time: load and publish (reload.h), then every pod is kept, replaced, started or removed, each at its own pace; the
+ * last one to settle ends the apply. A pod that fails does not hold up the others. */
+#include "engine/apply.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "config/project.h"
+#include "engine/pods.h"
+
+enum { REPLACE_MS = 10000, WORKERS_MAX = 256 };
+
+struct apply {
+	struct apply *next;
+	struct house *house;
+	uint64_t client;
+	struct reload_request request;
+	char manifest[HOUSE_PATH];
+	char dns[HOUSE_DNS][HOUSE_DNS_TEXT];
+	unsigned workers;
+	bool host_root, begun;
+	struct plan_ref *plan;
+	size_t unsettled;
+	struct err problems; /* class 0: none */
+};
+
+/* What happens to one pod. */
+struct change {
+	struct apply *apply;
+	char name[64];
+	const struct plan_pod *to; /* NULL: it goes */
+	bool replaced;
+};
+
+static void begin(struct apply *a);
+
+/* --- the plan --- */
+
+static int put_real_paths(struct manifest *m, const json_t *volumes, struct arena *arena, struct err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->pod_count; i++) {
+		for (size_t k = 0; k < m->pods[i].volume_count; k++) {
+			struct volume *v = &m->pods[i].volumes[k];
+
+			if (v->kind != VOLUME_HOST_PATH)
+				continue;
+			const char *path = json_string_value(json_array_get(volumes, n++));
+
+			if (!path)
+				return err_set(err, ERR_FAULT, "the loader judged fewer volumes than there are");
+			v->path = arena_strdup(arena, path);
+		}
+	}
+	return n == json_array_size(volumes) ? 0 : err_set(err, ERR_FAULT, "the loader judged more volumes than there are");
+}
+
+struct plan_ref *plan_ref_make(const struct loaded *l, const char *manifest, struct err *err)
+{
+	struct plan_ref *r = calloc(1, sizeof *r);
+	struct manifest *m;
+
+	if (!r) {
+		(void)err_set(err, ERR_FAULT, "out of memory");
+		return NULL;
+	}
+	r->refs = 1;
+	const struct span text = { arena_span(&r->arena, l->text), l->text.n };
+
+	if (config_load_text(text, manifest, &r->arena, &m, err) < 0 ||
+	    put_real_paths(m, json_object_get(l->report, "volumes"), &r->arena, err) < 0) {
+		plan_ref_drop(r);
+		return NULL;
+	}
+	r->plan = plan_make(m, &r->arena);
+	return r;
+}
+
+struct plan_ref *plan_ref_take(struct plan_ref *r)
+{
+	r->refs++;
+	return r;
+}
+
+void plan_ref_drop(struct plan_ref *r)
+{
+	if (!r || --r->refs)
+		return;
+	arena_free(&r->arena);
+	free(r);
+}
+
+/* --- its end --- */
+
+static void apply_free(struct apply *a)
+{
+	plan_ref_drop(a->plan);
+	free(a);
+}
+
+static void add_problem(struct apply *a, const struct err *why)
+{
+	const size_t n = a->problems.class ? strlen(a->problems.text) : 0;
+
+	if (n)
+		(void)snprintf(a->problems.text + n, sizeof a->problems.text - n, "\n%s", why->text);
+	else
+		(void)snprintf(a->problems.text, sizeof a->problems.text, "%s", why->text);
+	if (why->class > a->problems.class)
+		a->problems.class = why->class;
+}
+
+static void finish(struct apply *a)
+{
+	struct house *h = a->house;
+	json_t *reply = json_pack("{sI ss}", "generation", (json_int_t)h->reload.generation, "hash",
+				  h->reload.in_force ? h->reload.in_force->hash : "");
+
+	h->applies = a->next;
+	client_done(h, a->client, reply, a->problems.class ? &a->problems : NULL, NULL, 0);
+	/* A first one that came to nothing leaves nothing behind. */
+	if (h->reload.generation == 0 && !h->applies)
+		house_leave(h, 0);
+	apply_free(a);
+	if (h->applies)
+		begin(h->applies);
+}
+
+/* The pods, and, as one more, the round itself: so it cannot end while changes are still being begun. */
+static void settled_one(struct apply *a)
+{
+	if (--a->unsettled == 0)
+		finish(a);
+}
+
+/* --- the pods --- */
+
+static void change_done(struct change *c, const char *done, const struct err *why)
+{
+	struct apply *a = c->apply;
+	struct err shown;
+
+	if (why) {
+		shown = *why;
+		(void)err_wrap(&shown, "pod %s", c->name);
+		client_line(a->house, a->client, "pod %s: not started", c->name);
+		add_problem(a, &shown);
+	} else {
+		client_line(a->house, a->client, "pod %s: %s", c->name, done);
+	}
+	free(c);
+	settled_one(a);
+}
+
+static void pod_settled(void *arg, const struct err *why)
+{
+	struct change *c = arg;
+
+	change_done(c, c->replaced ? "replaced" : "started", why);
+}
+
+static void start(struct change *c)
+{
+	struct err err = { 0 };
+	struct house *h = c->apply->house;
+
+	if (h->leaving)
+		(void)err_set(&err, ERR_FAULT, "the project is being taken down");
+	if (err.class || pod_start(h, c->apply->plan, c->to, pod_settled, c, &err) < 0)
+		change_done(c, "", &err);
+}
+
+static void old_gone(void *arg)
+{
+	struct change *c = arg;
+
+	if (c->to)
+		start(c);
+	else
+		change_done(c, "removed", NULL);
+}
+
+static struct change *change_new(struct apply *a, const char *name, const struct plan_pod *to, bool replaced)
+{
+	struct change *c = calloc(1, sizeof *c);
+	const struct err why = { .class = ERR_FAULT, .text = "out of memory" };
+
+	if (!c) {
+		add_problem(a, &why);
+		return NULL;
+	}
+	*c = (struct change) { .apply = a, .to = to, .replaced = replaced };
+	(void)snprintf(c->name, sizeof c->name, "%s", name);
+	a->unsettled++;
+	return c;
+}
+
+static const struct plan_pod *planned(const struct plan *p, const char *name)
+{
+	for (size_t i = 0; i < p->pod_count; i++)
+		if (strcmp(p->pods[i].pod->name, name) == 0)
+			return &p->pods[i];
+	return NULL;
+}
+
+static bool same(const struct live_pod *p, const struct plan_pod *to)
+{
+	return p->phase != POD_STOPPING && strcmp(p->planned->config_hash, to->config_hash) == 0;
+}
+
+/* Stops what is no more, before anything is started: ports and names are free then. */
+static void reconcile_old(struct apply *a)
+{
+	struct live_pod *next;
+
+	for (struct live_pod *p = a->house->pods; p; p = next) {
+		const struct plan_pod *to = planned(a->plan->plan, p->name);
+
+		next = p->next;
+		if (to && same(p, to)) {
+			pod_keep(p, a->plan, to);
+			client_line(a->house, a->client, "pod %s: unchanged", p->name);
+			continue;
+		}
+		struct change *c = change_new(a, p->name, to, to != NULL);
+
+		if (c)
+			pod_stop(p, REPLACE_MS, old_gone, c);
+	}
+}
+
+static void reconcile(struct apply *a)
+{
+	a->unsettled = 1;
+	reconcile_old(a);
+	for (size_t i = 0; i < a->plan->plan->pod_count; i++) {
+		const struct plan_pod *to = &a->plan->plan->pods[i];
+
+		if (pod_find(a->house, to->pod->name))
+			continue;
+		struct change *c = change_new(a, to->pod->name, to, false);
+
+		if (c)
+			start(c);
+	}
+	settled_one(a);
+}
+
+size_t apply_differences(struct house *h, const struct plan *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->pod_count; i++) {
+		const struct live_pod *live = pod_find(h, p->pods[i].pod->name);
+
+		n += !live || !same(live, &p->pods[i]);
+	}
+	for (const struct live_pod *live = h->pods; live; live = live->next)
+		n += planned(p, live->name) == NULL;
+	return n;
+}
+
+/* --- its beginning --- */
+
+static void show(struct apply *a, const json_t *lines)
+{
+	for (size_t i = 0; i < json_array_size(lines); i++)
+		client_line(a->house, a->client, "%s", json_string_value(json_array_get(lines, i)));
+}
+
+/* The gate's options are its arguments: another one must be started for others. */
+static void set_gate(struct apply *a)
+{
+	struct house *h = a->house;
+	const bool other = memcmp(h->dns, a->dns, sizeof h->dns) != 0 || h->gate.workers != a->workers;
+	size_t n = 0;
+
+	memcpy(h->dns, a->dns, sizeof h->dns);
+	while (n < HOUSE_DNS && h->dns[n][0]) {
+		h->dns_list[n] = h->dns[n];
+		n++;
+	}
+	h->dns_list[n] = NULL;
+	h->gate.dns = n ? h->dns_list : NULL;
+	h->gate.workers = a->workers;
+	if (!h->gate_started) {
+		h->gate_started = true;
+		gate_link_start(&h->gate);
+		gate_link_log(&h->gate, h->decisions);
+	} else if (other) {
+		client_line(h, a->client, "gate: started anew with other options");
+		child_signal(&h->gate.child, SIGKILL);
+	}
+}
+
+static int on_loaded(struct reload_request *r, const struct loaded *l, struct err *err)
+{
+	struct apply *a = (struct apply *)((char *)r - offsetof(struct apply, request));
+
+	show(a, json_object_get(l->report, "notes"));
+	show(a, json_object_get(l->report, "warnings"));
+	a->plan = plan_ref_make(l, a->manifest, err);
+	if (!a->plan)
+		return -1;
+	if (!a->host_root)
+		return err_set(err, ERR_INPUT,
+			       "images are not run yet: with --host-root every image is the host's own root, read-only");
+	memcpy(a->house->manifest, a->manifest, sizeof a->manifest);
+	set_gate(a);
+	return 0;
+}
+
+static void on_published(struct reload_request *r, const struct reload_outcome *o, const struct err *why)
+{
+	struct apply *a = (struct apply *)((char *)r - offsetof(struct apply, request));
+
+	if (why) {
+		add_problem(a, why);
+		finish(a);
+		return;
+	}
+	client_line(a->house, a->client, "policy: generation %llu is in force, hash %.12s%s", (unsigned long long)o->generation,
+		    o->hash, o->changed ? "" : ", unchanged");
+	reconcile(a);
+}
+
+static void begin(struct apply *a)
+{
+	a->begun = true;
+	a->request.manifest = a->manifest;
+	a->request.loaded = on_loaded;
+	a->request.done = on_published;
+	reload_ask(a->house, &a->request);
+}
+
+static int read_request(struct apply *a, const json_t *request, struct err *err)
+{
+	const char *manifest = json_string_value(json_object_get(request, "manifest"));
+	const json_t *dns = json_object_get(request, "dns");
+	const json_int_t workers = json_integer_value(json_object_get(request, "workers"));
+
+	if (!manifest || manifest[0] != '/' || strlen(manifest) >= sizeof a->manifest)
+		return err_set(err, ERR_INPUT, "the manifest's path must be absolute and shorter than %zu bytes",
+			       sizeof a->manifest);
+	if (workers < 0 || workers > WORKERS_MAX)
+		return err_set(err, ERR_INPUT, "the gate has 1 to %d workers", WORKERS_MAX);
+	if (json_array_size(dns) > HOUSE_DNS)
+		return err_set(err, ERR_INPUT, "at most %d DNS servers", HOUSE_DNS);
+	for (size_t i = 0; i < json_array_size(dns); i++) {
+		const char *text = json_string_value(json_array_get(dns, i));
+
+		if (!text || !text[0] || strlen(text) >= HOUSE_DNS_TEXT)
+			return err_set(err, ERR_INPUT, "a DNS server is ADDRESS or ADDRESS:PORT");
+		(void)snprintf(a->dns[i], HOUSE_DNS_TEXT, "%s", text);
+	}
+	(void)snprintf(a->manifest, sizeof a->manifest, "%s", manifest);
+	a->workers = (unsigned)workers;
+	a->host_root = json_is_true(json_object_get(request, "host_root"));
+	return 0;
+}
+
+void apply_ask(struct house *h, uint64_t client, const json_t *request)
+{
+	struct err err = { .class = ERR_FAULT, .text = "out of memory" };
+	struct apply *a = calloc(1, sizeof *a), **at = &h->applies;
+
+	if (a)
+		*a = (struct apply) { .house = h, .client = client };
+	if (!a || read_request(a, request, &err) < 0) {
+		client_done(h, client, NULL, &err, NULL, 0);
+		free(a);
+		return;
+	}
+	while (*at)
+		at = &(*at)->next;
+	*at = a;
+	if (h->applies == a)
+		begin(a);
+}
+
+void apply_cancel(struct house *h)
+{
+	const struct err why = { .class = ERR_FAULT, .text = "the project is being taken down" };
+
+	for (struct apply **at = &h->applies; *at;) {
+		struct apply *a = *at;
+
+		if (a->begun) {
+			at = &a->next;
+			continue;
+		}
+		*at = a->next;
+		client_done(h, a->client, NULL, &why, NULL, 0);
+		apply_free(a);
+	}
+}

@@ -1,0 +1,16 @@
+/* `up`: makes what runs the same as what the manifest asks for. */
+#ifndef STOCKADE_ENGINE_APPLY_H
+#define STOCKADE_ENGINE_APPLY_H
+
+#include <jansson.h>
+
+#include "engine/house.h"
+
+/* The request of `client`; it is answered when all is done. */
+void apply_ask(struct house *h, uint64_t client, const json_t *request);
+/* How many pods of the plan do not run as it says, plus those that run and are not in it. */
+size_t apply_differences(struct house *h, const struct plan *p);
+/* Those that have not begun are answered with an error; one at work ends by itself when its pods are stopped. */
+void apply_cancel(struct house *h);
+
+#endif

@@ -1,0 +1,62 @@
+/* The gate as its keeper sees it: a process that is started, told the policy and every pod's listeners, and started anew at once
+ * when it ends. What it was told is kept here, so that a new one is told the same; the listeners stay open meanwhile, so that
+ * clients wait instead of being refused. Nothing is attached before the policy was adopted. */
+#ifndef STOCKADE_ENGINE_GATE_LINK_H
+#define STOCKADE_ENGINE_GATE_LINK_H
+
+#include "engine/child.h"
+#include "gate/protocol.h"
+
+enum gate_state { GATE_DOWN, GATE_STARTING, GATE_SERVING, GATE_STOPPING };
+/* A gate that has not adopted a policy after GATE_ANSWER_MS is killed and started anew. */
+enum { GATE_ANSWER_MS = 10000, GATE_BACKOFF_MS = 50, GATE_BACKOFF_MAX_MS = 5000, GATE_DETACH_MAX = 64 };
+
+struct gate_pod { /* embedded in its owner */
+	struct gate_pod *next;
+	uint32_t id;
+	char name[64];
+	const int *listeners; /* GATE_LISTENER_COUNT fds */
+	bool sent, attached;
+	void (*on_attached)(struct gate_pod *p);
+};
+
+struct gate_link {
+	/* set by the owner before gate_link_start */
+	struct loop *loop;
+	const char *project;
+	const char *const *dns; /* NULL-terminated; NULL: the host's resolv.conf */
+	unsigned workers;
+	bool quiet; /* its diagnostics go nowhere, not to the owner's stderr */
+	void (*on_adopted)(struct gate_link *g, uint64_t generation, bool refused, uint32_t revoked);
+	void (*on_status)(struct gate_link *g, const struct gate_counters *c);
+	/* read by the owner */
+	enum gate_state state;
+	unsigned restarts;
+	struct child child;
+	uint64_t adopted; /* generation that the present gate serves; 0: none yet */
+	/* its own */
+	struct source channel;
+	struct timer restart, answer;
+	unsigned failures;
+	uint64_t started_ms;
+	int policy, log;
+	uint64_t generation;
+	char hash[65];
+	bool policy_sent, log_sent, status_wanted;
+	struct gate_pod *pods;
+	uint32_t next_id;
+	uint32_t detached[GATE_DETACH_MAX];
+	unsigned detached_count;
+};
+
+void gate_link_start(struct gate_link *g);
+/* Each keeps what it is given by fd number: the fd must stay open until it is replaced. */
+void gate_link_publish(struct gate_link *g, int policy, uint64_t generation, const char *hash);
+void gate_link_log(struct gate_link *g, int log);
+void gate_link_attach(struct gate_link *g, struct gate_pod *p);
+void gate_link_detach(struct gate_link *g, struct gate_pod *p); /* idle ones too */
+void gate_link_status(struct gate_link *g);
+/* Ends it for good; one with a log gets a moment to finish it. */
+void gate_link_stop(struct gate_link *g);
+
+#endif

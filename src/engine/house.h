@@ -1,0 +1,57 @@
+/* What the files of the supervisor share: one project's state, owned by the one thread that runs its loop. */
+#ifndef STOCKADE_ENGINE_HOUSE_H
+#define STOCKADE_ENGINE_HOUSE_H
+
+#include "base/arena.h"
+#include "engine/gate_link.h"
+#include "engine/loader.h"
+#include "engine/reload.h"
+#include "engine/serve.h"
+#include "engine/watch.h"
+#include "plan/plan.h"
+
+enum { HOUSE_DNS = 8, HOUSE_DNS_TEXT = 64, HOUSE_PATH = 512 };
+
+/* A plan with the memory it lives in; each pod started from it holds it. */
+struct plan_ref {
+	unsigned refs;
+	struct arena arena;
+	struct plan *plan;
+};
+/* From the text that the loader read, with the hostPaths that it judged. One reference, or NULL. */
+struct plan_ref *plan_ref_make(const struct loaded *l, const char *manifest, struct err *err);
+struct plan_ref *plan_ref_take(struct plan_ref *r);
+void plan_ref_drop(struct plan_ref *r); /* NULL-safe */
+
+struct live_pod;
+struct apply;
+
+struct house {
+	const char *project;
+	char path[HOUSE_PATH]; /* of the run directory */
+	int dir, decisions;    /* the run directory; the decision log */
+	struct loop *loop;
+	char manifest[HOUSE_PATH]; /* absolute; "" before the first apply */
+
+	struct gate_link gate;
+	bool gate_started, gate_answers;
+	struct gate_counters counters;
+	char dns[HOUSE_DNS][HOUSE_DNS_TEXT];
+	const char *dns_list[HOUSE_DNS + 1];
+
+	struct reload reload;
+	struct watch watch;
+	struct serve serve;
+	struct live_pod *pods;
+	struct apply *applies; /* the first is at work */
+
+	bool leaving; /* on its way down: nothing new is begun */
+	struct deferred left;
+};
+
+/* Stops every pod and then everything; the loop ends when all is gone. Again: the shorter time counts. */
+void house_leave(struct house *h, unsigned timeout_ms);
+/* To be called when a pod has gone. */
+void house_pod_gone(struct house *h);
+
+#endif

@@ -1,0 +1,21 @@
+/* A container's life within its pod: started, its output kept, ended, started anew after a while. */
+#ifndef STOCKADE_ENGINE_LIVE_CONTAINER_H
+#define STOCKADE_ENGINE_LIVE_CONTAINER_H
+
+#include "engine/pods.h"
+
+enum { RESTART_FIRST_MS = 200, RESTART_MAX_MS = 30000, RESTART_STEADY_MS = 10000 };
+
+/* ended: it has ended and is cleaned up; who owns it decides what follows. */
+int live_container_start(struct live_container *c, void (*ended)(struct live_container *c), struct err *err);
+/* Starts it anew after its back-off, as often as need be. */
+void live_container_start_later(struct live_container *c);
+/* Ends it now, without a word to anybody. Idle ones too. */
+void live_container_kill(struct live_container *c);
+json_t *live_container_describe(const struct live_container *c);
+
+bool restart_wanted(enum restart_policy policy, int exit_code);
+/* How long to wait after so many failures in a row (from 1). */
+uint32_t restart_wait_ms(unsigned failures);
+
+#endif

@@ -1,0 +1,78 @@
+/* The pods that run: each from its walls to its end. A pod that cannot be started whole is taken away whole. */
+#ifndef STOCKADE_ENGINE_PODS_H
+#define STOCKADE_ENGINE_PODS_H
+
+#include <jansson.h>
+
+#include "engine/container_log.h"
+#include "engine/house.h"
+#include "engine/launch.h"
+#include "engine/pod_walls.h"
+
+enum { POD_ATTACH_MS = 30000 };
+enum pod_phase { POD_ATTACHING, POD_INIT, POD_RUNNING, POD_STOPPING };
+enum container_state { CONTAINER_WAITING, CONTAINER_RUNNING, CONTAINER_BACKOFF, CONTAINER_EXITED, CONTAINER_STATE_COUNT };
+
+struct live_container {
+	struct child child;
+	struct container_log log;
+	struct timer again;
+	struct live_pod *pod;
+	const struct container *planned;
+	bool init;
+	enum container_state state;
+	int exit_code; /* of its last end, -1: none yet */
+	unsigned restarts, failures;
+	uint64_t started_ms;
+	time_t started_at; /* 0: never */
+	char cgroup[256];
+	void (*ended)(struct live_container *c);
+};
+
+struct live_port {
+	struct child child;
+	struct timer again;
+	struct live_pod *pod;
+	const struct container_port *planned;
+	int listener;
+};
+
+struct live_pod {
+	struct live_pod *next;
+	struct house *house;
+	struct plan_ref *plan;
+	const struct plan_pod *planned;
+	char name[64];
+	enum pod_phase phase;
+	struct pod_walls walls;
+	struct gate_pod gate;
+	struct timer limit; /* of attaching; of a friendly end */
+	struct deferred end;
+	int log_dir;
+	char volume_dir[HOUSE_PATH + 80];
+	struct live_container *containers; /* the init containers first */
+	size_t container_count, init_count, at;
+	struct live_port *ports;
+	size_t port_count;
+	void (*settled)(void *arg, const struct err *why);
+	void *settled_arg;
+	void (*gone)(void *arg);
+	void *gone_arg;
+};
+
+struct live_pod *pod_find(struct house *h, const char *name);
+/* Begins to start a pod. settled is called once, later: why is NULL when it runs, else it has been taken away again. -1: nothing
+ * was begun that is not undone, and settled is not called. */
+int pod_start(struct house *h, struct plan_ref *plan, const struct plan_pod *planned,
+	      void (*settled)(void *arg, const struct err *why), void *arg, struct err *err);
+/* SIGTERM, after timeout_ms SIGKILL; then everything of it is taken away, then gone (may be NULL). For one that is stopping already
+ * the shorter time counts, and the first gone. */
+void pod_stop(struct live_pod *p, unsigned timeout_ms, void (*gone)(void *arg), void *arg);
+/* An unchanged pod goes on under a newer plan. */
+void pod_keep(struct live_pod *p, struct plan_ref *plan, const struct plan_pod *planned);
+/* One of its containers that runs: by name, or (NULL) the first. */
+struct live_container *pod_running(struct live_pod *p, const char *container, struct err *err);
+json_t *pod_describe(const struct live_pod *p);
+void pod_launch(const struct live_pod *p, struct launch_pod *ret);
+
+#endif

@@ -1,0 +1,139 @@
+/* More code in a running container. The process that goes in loses every right before it is in the container's pid namespace, where
+ * others could see it, and is undumpable until it executes the program; what runs fn never executes and stays so. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "guard/guard.h"
+#include "pod/cgroup.h"
+#include "pod/container.h"
+#include "pod/process.h"
+
+enum { NAMESPACES = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID };
+
+struct entry {
+	const struct container_spec *spec;
+	const struct cgroup *cgroup;
+	int (*fn)(void *arg);
+	void *arg;
+	int pidfd, report, parent; /* the container's pid 1; the pipe to the caller; the caller's pidfd */
+	int answer;                /* a pipe for the pid of the process inside */
+};
+
+static int go_in(const struct entry *e, struct err *err)
+{
+	if (process_begin(err) < 0 || cgroup_join(e->cgroup, err) < 0)
+		return -1;
+	/* Those belong to the host's user namespace, so its power is needed for them; the pid namespace is for the children. */
+	if (setns(e->pidfd, NAMESPACES) < 0 || setns(e->pidfd, CLONE_NEWUSER) < 0)
+		return errno == ESRCH ? err_set(err, ERR_INPUT, "the container has ended")
+				      : err_errno(err, "cannot enter the container's namespaces");
+	return process_restrict(e->spec->uid, e->spec->gid, err);
+}
+
+static _Noreturn void inside(const struct entry *e)
+{
+	struct err err;
+
+	if (process_die_with(e->parent, &err) < 0 || process_settle(e->spec, e->report, &err) < 0)
+		process_fail(e->report, &err);
+	if (e->fn) {
+		(void)close(e->report);
+		_exit(e->fn(e->arg));
+	}
+	(void)process_execute(e->spec, &err);
+	process_fail(e->report, &err);
+}
+
+static _Noreturn void messenger(const struct entry *e)
+{
+	struct err err;
+
+	if (go_in(e, &err) < 0)
+		process_fail(e->report, &err);
+	/* A sibling, so that the caller has it as its own child. */
+	const pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (pid == 0)
+		inside(e);
+	if (pid < 0) {
+		(void)err_errno(&err, "cannot start a process in the container");
+		process_fail(e->report, &err);
+	}
+	_exit(fd_write_all(e->answer, &pid, sizeof pid) == 0 ? 0 : 1);
+}
+
+static pid_t read_pid(int answer)
+{
+	pid_t pid = -1;
+	ssize_t n;
+
+	do
+		n = read(answer, &pid, sizeof pid);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof pid ? pid : -1;
+}
+
+/* The caller's part: ends are its ends of the two pipes. */
+static pid_t await(pid_t first, int answer, int report, struct err *err)
+{
+	const pid_t pid = read_pid(answer);
+
+	process_reap(first);
+	if (process_await(report, err) == 0 && pid > 0)
+		return pid;
+	if (pid < 0)
+		return -1;
+	(void)kill(pid, SIGKILL);
+	process_reap(pid);
+	return -1;
+}
+
+static pid_t enter(struct entry *e, struct err *err)
+{
+	int report[2], answer[2];
+
+	if (process_pipe(report, err) < 0)
+		return -1;
+	FD_CLOSE int report_end = report[0];
+
+	e->report = report[1];
+	if (process_pipe(answer, err) < 0) {
+		(void)close(e->report);
+		return -1;
+	}
+	FD_CLOSE int answer_end = answer[0];
+
+	e->answer = answer[1];
+	(void)err_set(err, ERR_FAULT, "the process that was to enter the container died");
+	const pid_t first = fork();
+
+	if (first == 0)
+		messenger(e);
+	(void)close(e->report);
+	(void)close(e->answer);
+	return first < 0 ? (pid_t)err_errno(err, "cannot start a child process") : await(first, answer_end, report_end, err);
+}
+
+pid_t container_enter(int pidfd, const struct container_spec *spec, int (*fn)(void *arg), void *arg, struct err *err)
+{
+	struct cgroup cgroup;
+
+	if (!fn && (!spec->argv || !spec->argv[0] || !*spec->argv[0]))
+		return (pid_t)err_set(err, ERR_INPUT, "there is no program to run");
+	FD_CLOSE int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (self < 0)
+		return (pid_t)err_errno(err, "cannot open a pidfd");
+	if (guard_seccomp_prepare(false, err) < 0 || cgroup_open(&cgroup, spec->cgroup, err) < 0)
+		return -1;
+	struct entry e = { .spec = spec, .cgroup = &cgroup, .fn = fn, .arg = arg, .pidfd = pidfd, .parent = self };
+	const pid_t pid = enter(&e, err);
+
+	cgroup_close(&cgroup);
+	return pid;
+}

@@ -1,0 +1,110 @@
+#!/usr/bin/env bats
+# up as far as it goes without privileges, and init.
+load helpers
+
+@test "up --dry-run of the seed: the plan, in order, with its undo, and nothing is made" {
+	seed
+	sk 0 up --dry-run
+	[[ "$output" == *"project demo: 2 pods"* ]]
+	grep -q 'cli-node is not run' <<<"$output"
+	jail=$(grep -n 'pod cli-pod: put up the jail' <<<"$output" | cut -d: -f1)
+	back=$(grep -n 'pod cli-pod: read the jail back' <<<"$output" | cut -d: -f1)
+	start=$(grep -n 'container cli-pod/cli-app: start' <<<"$output" | cut -d: -f1)
+	stop=$(grep -n 'container cli-pod/cli-app: stop it' <<<"$output" | cut -d: -f1)
+	[ "$jail" -lt "$back" ] && [ "$back" -lt "$start" ] && [ "$start" -lt "$stop" ]
+	[ ! -e "$STOCKADE_RUN_DIR" ]
+}
+
+@test "up --dry-run --jail prints a ruleset for each pod" {
+	seed
+	sk 0 up -n --jail
+	[ "$(grep -c '^the jail of pod' <<<"$output")" = 2 ]
+	[ "$(grep -c 'table inet stockade' <<<"$output")" -ge 2 ]
+	sk 0 up -n
+	[[ "$output" != *tproxy* ]]
+}
+
+@test "up names the project after the manifest's directory, in lower case, or as told" {
+	mkdir Other && cp -r "$top/examples/seed/." Other/
+	sk 0 up -n -f Other/pods.yaml
+	[[ "$output" == *"project other:"* ]]
+	sk 0 up -n --file=Other/pods.yaml --project=mine
+	[[ "$output" == *"project mine:"* ]]
+	mv Other 'no good'
+	sk 2 up -n -f 'no good/pods.yaml'
+	[[ "$stderr" == *"--project NAME"* ]]
+}
+
+@test "up without a manifest says how to get one" {
+	sk 2 up
+	[[ "$stderr" == *"pods.yaml"*"stockade init"* ]]
+	sk 2 up -f elsewhere.yaml --dry-run
+	[[ "$stderr" == *elsewhere.yaml* ]]
+}
+
+@test "up without --host-root says that images are not supported, and what to do" {
+	seed
+	sk 2 up
+	[[ "$stderr" == *"--host-root"* ]]
+}
+
+@test "up without root says so before anything is made" {
+	[ "$(id -u)" = 0 ] || { seed; sk 2 up --host-root; [[ "$stderr" == *root* ]]; return; }
+	seed
+	chmod -R a+rX "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR"
+	# Everything on the way to the copy must be readable to a stranger; where the temporary directory is not, / is.
+	copy=$(mktemp -d /tmp/stockade-cli.XXXXXX)
+	cp -r . "$copy/demo"
+	cp "$stockade" "$copy/stockade"
+	chmod -R a+rX "$copy"
+	cd "$copy/demo"
+	run setpriv --reuid 65534 --regid 65534 --clear-groups "$copy/stockade" up --host-root
+	cd / && rm -r "$copy"
+	[ "$status" = 2 ]
+	[[ "$output" == *"needs root"* ]]
+}
+
+@test "errors of a manifest are shown as a compiler's: no prefix, file:line:column first" {
+	seed
+	sed -i 's/restartPolicy/x/; s/hostPath/hostPth/' pods.yaml
+	sk 2 up --dry-run
+	[[ "$stderr" == pods.yaml:*:*": error: "* ]]
+	[ -z "$output" ]
+}
+
+@test "a broken list is told with its place" {
+	seed
+	echo 'bad name.com' >>haproxy/cli_domains.lst
+	sk 2 up --dry-run
+	grep -q 'cli_domains.lst:[0-9]*:1: error: ' <<<"$stderr"
+}
+
+@test "init writes a project that up --dry-run takes, and explain answers from" {
+	sk 0 init mine
+	[[ "$output" == *"stockade up --host-root"* ]]
+	cd mine
+	sk 0 up --dry-run
+	[ -z "$stderr" ]
+	[[ "$output" == *sandbox-pod* && "$output" == *cli-pod* && "$output" != *denied* ]]
+	sk 0 explain sandbox-pod https://pypi.org/simple/
+	sk 1 explain sandbox-pod https://example.com/
+}
+
+@test "init without an operand writes here" {
+	sk 0 init
+	[ -e pods.yaml ] && [ -d lists ] && [ -d work ]
+}
+
+@test "init overwrites nothing, and then writes nothing" {
+	mkdir lists && echo mine >lists/cli_domains.lst
+	sk 2 init
+	[[ "$stderr" == *"lists/cli_domains.lst is there already"* ]]
+	[ ! -e pods.yaml ] && [ ! -e work ] && [ "$(cat lists/cli_domains.lst)" = mine ]
+	sk 0 init other
+	sk 2 init other
+	sk 2 init no/such/place
+	touch file
+	sk 2 init file
+	mkdir link && ln -s /etc/hostname link/pods.yaml
+	sk 2 init link
+}
