@@ -13,7 +13,7 @@ void log_set_role(const char *name)
 }
 
 /* One write(2) a line, so that lines of several processes do not mix. Control bytes are shown as '?'. */
-static void emit(const char *level, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void emit(const char *level, const char *fmt, va_list ap)
 {
 	char line[1024];
 	struct timespec now;

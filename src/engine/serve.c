@@ -83,7 +83,7 @@ static json_t *words(const char *text)
 
 	if (as_it_is)
 		return as_it_is;
-	for (; text[n] && n < sizeof ascii - 1; n++)
+	for (; n < sizeof ascii - 1 && text[n]; n++)
 		ascii[n] = (text[n] & 0x80) ? '?' : text[n];
 	ascii[n] = '\0';
 	return json_string(ascii);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -195,6 +196,7 @@ static int settle_process(struct err *err)
 {
 	struct rlimit files;
 
+	(void)prctl(PR_SET_NAME, "stockade"); /* it was executed as /proc/self/exe */
 	(void)umask(077);
 	if (chdir("/") < 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return err_errno(err, "the supervisor's mount namespace");
@@ -249,7 +251,7 @@ static int begin(struct supervisor *s, struct err *err)
 
 static void say_ready(int fd, const struct err *why)
 {
-	char text[sizeof why->text + 16] = "\n";
+	char text[sizeof(struct err) + 16] = "\n";
 
 	if (why)
 		(void)snprintf(text, sizeof text, "!%u%s", (unsigned)why->class, why->text);

@@ -129,6 +129,7 @@ void watch_set(struct watch *w, const char *manifest, const json_t *files)
 	for (size_t i = 0; slash && i < sizeof places / sizeof places[0]; i++) {
 		(void)snprintf(directory, sizeof directory, "%.*s/%s", (int)(slash - manifest), manifest, places[i]);
 		add(w, directory, NULL, false);
+		add_file(w, directory); /* it may come, or come anew */
 	}
 	for (size_t i = 0; i < old_count; i++)
 		if (!still_used(w, old[i].directory))

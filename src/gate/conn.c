@@ -328,7 +328,7 @@ static struct conn *conn_new(struct worker *w, struct client *who, int fd)
 	w->conns = c;
 	who->connections++;
 	worker_count(&w->counters.connections, 1);
-	w->counters.connections_open++;
+	worker_gauge(&w->counters.connections_open, 1);
 	return c;
 }
 
@@ -444,7 +444,7 @@ void conn_close(struct conn *c, bool abrupt)
 	if (c->next)
 		c->next->prev = c->prev;
 	c->who->connections--;
-	w->counters.connections_open--;
+	worker_gauge(&w->counters.connections_open, -1);
 	c->end.run = conn_free;
 	loop_defer(w->loop, &c->end);
 }
@@ -493,7 +493,7 @@ static void log_decision(const struct conn *c, enum decision_event event, bool a
 void conn_log_open(struct conn *c)
 {
 	c->opened = true;
-	c->w->counters.tunnels_open++;
+	worker_gauge(&c->w->counters.tunnels_open, 1);
 	worker_count(&c->w->counters.tunnels, 1);
 	log_decision(c, DECISION_OPEN, true, REASON_ALLOWED, c->rule, (struct span) { c->host.text, c->host.length }, c->port,
 		     &c->address, NULL, 0);
@@ -506,7 +506,7 @@ void conn_log_end(struct conn *c, bool allow, enum reason reason, const char *de
 	assert(c->decided);
 	c->decided = false;
 	if (c->opened)
-		n->tunnels_open--;
+		worker_gauge(&n->tunnels_open, -1);
 	c->opened = false;
 	worker_count(allow ? &n->allowed : &n->denied, 1);
 	worker_count(&n->bytes_up, c->up.bytes);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <limits.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <linux/netlink.h>
 #include <stdio.h>
@@ -33,15 +32,21 @@ static struct span find_payload(const struct nlmsghdr *h)
 	return (struct span) { 0 };
 }
 
+/* libmnl's walk over messages takes a length as signed, and goes backwards on one that is too large; hence not by it. */
 void drops_parse(struct span datagram, void (*seen)(void *arg, const struct ip_packet *p), void *arg)
 {
-	const struct nlmsghdr *h = (const void *)datagram.p;
-	int left = datagram.n < INT_MAX ? (int)datagram.n : INT_MAX;
 	struct ip_packet p;
 
-	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
+	while (datagram.n >= sizeof(struct nlmsghdr)) {
+		const struct nlmsghdr *h = (const void *)datagram.p;
+		const size_t size = h->nlmsg_len, step = (size + NLMSG_ALIGNTO - 1) & ~(size_t)(NLMSG_ALIGNTO - 1);
+
+		if (size < sizeof *h || size > datagram.n)
+			return;
 		if (is_packet(h) && ip_packet_parse(find_payload(h), &p))
 			seen(arg, &p);
+		datagram = span_skip(datagram, step < datagram.n ? step : datagram.n);
+	}
 }
 
 /* --- logging --- */

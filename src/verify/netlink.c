@@ -105,11 +105,11 @@ int netlink_link_add(void)
 	return rc;
 }
 
-int netlink_address_add(void)
+int netlink_address_add(const char *device)
 {
 	static const uint8_t address[4] = { 192, 0, 2, 1 };
 	struct request r = { 0 };
-	const struct ifaddrmsg info = { .ifa_family = AF_INET, .ifa_prefixlen = 32, .ifa_index = if_nametoindex("lo") };
+	const struct ifaddrmsg info = { .ifa_family = AF_INET, .ifa_prefixlen = 32, .ifa_index = if_nametoindex(device) };
 	struct nlmsghdr *h = add_message(&r, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &info, sizeof info);
 
 	(void)add_attribute(&r, h, IFA_LOCAL, address, sizeof address);

@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-int netlink_link_add(void);     /* a dummy device "verify0" (where the kernel has none of these: veth, bridge) */
-int netlink_address_add(void);  /* 192.0.2.1/32 on lo */
-int netlink_route_delete(void); /* the route that makes every IPv4 destination local */
-int netlink_nft_flush(void);    /* all nftables tables */
+int netlink_link_add(void);                  /* a dummy device "verify0" (where the kernel has none of these: veth, bridge) */
+int netlink_address_add(const char *device); /* 192.0.2.1/32 */
+int netlink_route_delete(void);              /* the route that makes every IPv4 destination local */
+int netlink_nft_flush(void);                 /* all nftables tables */
 /* Sets a device up; by ioctl. */
 int netlink_link_up(const char *name);
 

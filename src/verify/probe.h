@@ -78,6 +78,7 @@ struct scene {
 	uint64_t generation;    /* said by ps */
 	struct snapshot policy; /* generation and hash as published */
 	int policy_fd;
+	void *policy_map;
 	char nonce[16];
 	struct manifest *manifest; /* of the lists on disk; NULL: why_lists */
 	struct plan *plan;         /* of the manifest on disk, whose lists may be broken; NULL: why_manifest */
@@ -102,10 +103,15 @@ struct view {
 	struct scene *scene;
 	struct subject *subject; /* NULL: none in particular */
 	bool gate_silent;        /* it let a request wait for too long: no other is made */
+	bool resolver_silent[2]; /* the same of the resolver, by UDP and TCP */
+	bool log_awaited;        /* the log had its time to be written */
 	struct reach http, tls;
 };
 
 void finding_set(struct finding *f, enum sight sight, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* What a probe is worth, by what it and its control saw: never passed unless the control got through. */
+enum probe_outcome probe_judge(enum sight probe, enum sight control);
 
 /* The table. The first three are the seed's own checks. */
 extern const struct probe probes[];

@@ -32,6 +32,7 @@ int call_bpf(const struct call_case *c, struct view *v);
 int call_keyctl(const struct call_case *c, struct view *v);
 int call_ptrace(const struct call_case *c, struct view *v);
 int call_read_memory(const struct call_case *c, struct view *v);
+int call_pid1_memory(const struct call_case *c, struct view *v);
 int call_perf(const struct call_case *c, struct view *v);
 int call_userfaultfd(const struct call_case *c, struct view *v);
 int call_open_handle(const struct call_case *c, struct view *v);

@@ -17,8 +17,16 @@ static bool has_message(struct span got)
 	return got.n >= PREFIX && got.n >= PREFIX + ((size_t)(uint8_t)got.p[0] << 8 | (uint8_t)got.p[1]);
 }
 
+static bool is_silent(struct view *v, const struct dns_case *c, struct finding *f)
+{
+	if (v->resolver_silent[c->tcp])
+		finding_set(f, SIGHT_NONE, "not tried: the resolver does not answer");
+	return v->resolver_silent[c->tcp];
+}
+
 /* NULL: *ret is the reply; else words. */
-static const char *ask(const struct dns_case *c, const char *name, uint16_t type, struct dns_reply *ret, char *buf, size_t size)
+static const char *ask(struct view *v, const struct dns_case *c, const char *name, uint16_t type, struct dns_reply *ret, char *buf,
+		       size_t size)
 {
 	struct ip_addr server = proxy_gate();
 	struct talk t = { 0 };
@@ -43,22 +51,23 @@ static const char *ask(const struct dns_case *c, const char *name, uint16_t type
 	talk_exchange(fd, (struct span) { question + PREFIX - skipped, n + skipped }, c->tcp ? has_message : NULL, &t);
 	if (t.n > skipped && dns_reply_read((struct span) { t.bytes + skipped, t.n - skipped }, id, ret))
 		return NULL;
+	v->resolver_silent[c->tcp] = t.late && t.n == 0;
 	return talk_text(&t, buf, size);
 }
 
 void dns_refused(struct view *v, const struct probe *p, struct finding *f)
 {
 	const struct dns_case *c = p->data;
-	struct dns_reply r;
+	struct dns_reply r = { 0 };
 	char name[300], words[100];
 
 	finding_set(f, SIGHT_UNCLEAR, "the name does not fit");
 	const size_t n = proxy_expand(v, c->name, name, sizeof name - 1, f);
 
-	if (n == 0 || proxy_is_silent(v, f))
+	if (n == 0 || is_silent(v, c, f))
 		return;
 	name[n] = '\0';
-	const char *why = ask(c, name, c->type, &r, words, sizeof words);
+	const char *why = ask(v, c, name, c->type, &r, words, sizeof words);
 
 	if (why)
 		finding_set(f, SIGHT_UNCLEAR, "%s", why);
@@ -76,12 +85,12 @@ void dns_control(struct view *v, const struct probe *p, struct finding *f)
 	const struct dns_case *c = p->data;
 	const struct ip_addr gate = proxy_gate();
 	const char *name = v->scene->plan ? v->scene->plan->gate_name : PLAN_GATE_NAME;
-	struct dns_reply r;
+	struct dns_reply r = { 0 };
 	char words[100];
 
-	if (proxy_is_silent(v, f))
+	if (is_silent(v, c, f))
 		return;
-	const char *why = ask(c, name, TYPE_A, &r, words, sizeof words);
+	const char *why = ask(v, c, name, TYPE_A, &r, words, sizeof words);
 
 	if (why)
 		finding_set(f, SIGHT_UNCLEAR, "%s: %s", name, why);

@@ -60,14 +60,15 @@ static json_t *find_line(const struct view *v)
 	return found;
 }
 
-static json_t *wait_line(const struct view *v)
+static json_t *wait_line(struct view *v)
 {
-	const uint64_t until = clock_now_ns() + (uint64_t)(v->gate_silent ? 0 : LOG_WAIT_MS) * 1000000;
+	const uint64_t until = clock_now_ns() + (uint64_t)(v->gate_silent || v->log_awaited ? 0 : LOG_WAIT_MS) * 1000000;
 
 	for (;;) {
 		json_t *line = find_line(v);
 
-		if (line || clock_now_ns() >= until)
+		v->log_awaited = line || clock_now_ns() >= until;
+		if (v->log_awaited)
 			return line;
 		(void)usleep(20000);
 	}

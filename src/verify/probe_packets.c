@@ -104,7 +104,7 @@ void packets_tcp(struct view *v, const struct probe *p, struct finding *f)
 	if (!find_target(v, c, &to, &port, f) || is_listed(v, &to, port, f))
 		return;
 	if (v->gate_silent) {
-		finding_set(f, SIGHT_UNCLEAR, "the gate does not answer");
+		finding_set(f, SIGHT_NONE, "not tried: the gate does not answer");
 		return;
 	}
 	FD_CLOSE int receiver = c->target == TARGET_WITNESS ? -1 : talk_bound(&to, port, SOCK_STREAM);

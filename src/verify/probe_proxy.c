@@ -178,7 +178,7 @@ void proxy_allowed(struct view *v, const struct probe *p, struct finding *f)
 
 /* --- what may be reached --- */
 
-static const struct http_case plain_case = { .request = NULL };
+static const struct http_case plain_case = { .request = NULL }, patient_case = { .patient = true };
 
 static void try_http(struct view *v, const struct candidate *c)
 {
@@ -188,8 +188,7 @@ static void try_http(struct view *v, const struct candidate *c)
 	const int n = snprintf(request, sizeof request, "HEAD http://%s:%u/ HTTP/1.1\r\nHost: %s:%u\r\nConnection: close\r\n\r\n",
 			       c->host, c->port, c->host, c->port);
 	char words[80];
-	const char *why = proxy_ask(v, &plain_case, (struct span) { request, (size_t)n }, &a, words, sizeof words);
-
+	const char *why = proxy_ask(v, &patient_case, (struct span) { request, (size_t)n }, &a, words, sizeof words);
 	const bool allowed = !why && (!a.from_gate || answer_failed_beyond(&a));
 	const bool whole = allowed && !a.from_gate && a.status != 999;
 

@@ -12,6 +12,7 @@ struct http_case {
 	bool captured;       /* not to the gate, but to an address that is nobody's, port 80 */
 	bool second;         /* two requests, the first allowed: the second answer counts */
 	bool from_other;     /* from another pod's address */
+	bool patient;        /* it may have to wait for a name server */
 };
 struct tls_case {
 	const char *name;  /* server name, with marks; NULL: none */

@@ -58,7 +58,10 @@ static int look_apart(void *arg)
 	if (arg)
 		return count_devices(name) > 0 ? 0 : 2;
 	/* A device that is up brings routes of its own. */
-	return netlink_link_up("verify0") == 0 && netlink_routes(&all, &foreign) == 0 && foreign > 0 ? 0 : 2;
+	return netlink_link_up("verify0") == 0 && netlink_address_add("verify0") == 0 && netlink_routes(&all, &foreign) == 0 &&
+			       foreign > 0
+		       ? 0
+		       : 2;
 }
 
 static void control_apart(struct finding *f, bool devices)

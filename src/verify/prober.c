@@ -83,7 +83,8 @@ static int run_errand(void *arg)
 	return 0;
 }
 
-int prober_enter(struct prober *p, const struct subject *s, void (*work)(void *arg, int out), void *arg, struct err *err)
+int prober_enter(struct prober *p, const struct subject *s, uint16_t pod, void (*work)(void *arg, int out), void *arg,
+		 struct err *err)
 {
 	int ends[2];
 	struct container_spec spec = s->spec;
@@ -103,7 +104,7 @@ int prober_enter(struct prober *p, const struct subject *s, void (*work)(void *a
 		(void)close(ends[0]);
 		return -1;
 	}
-	*p = (struct prober) { .pid = pid, .pipe = ends[0] };
+	*p = (struct prober) { .pid = pid, .pipe = ends[0], .inside = true, .pod = pod };
 	return 0;
 }
 
@@ -116,6 +117,14 @@ void prober_end(struct prober *p)
 		;
 	fd_close(&p->pipe);
 	p->pid = 0;
+}
+
+static bool is_its_own(const struct prober *p)
+{
+	const struct finding *f = &p->got;
+
+	return f->probe < probe_count &&
+	       (!p->inside || (f->pod == p->pod && !f->control && probes[f->probe].place == PLACE_CONTAINER));
 }
 
 /* false: it has no more to say. */
@@ -131,7 +140,8 @@ static bool hear(struct prober *p, void (*found)(void *arg, const struct finding
 	if (p->got_bytes == sizeof p->got) {
 		p->got_bytes = 0;
 		p->got.text[sizeof p->got.text - 1] = '\0';
-		found(arg, &p->got);
+		if (is_its_own(p))
+			found(arg, &p->got);
 	}
 	return true;
 }

@@ -14,6 +14,8 @@ enum { PROBER_SECONDS = 9 };
 struct prober {
 	pid_t pid; /* a child; 0: none */
 	int pipe;
+	bool inside; /* it works next to a container's own code: what it says is taken for its own probes only */
+	uint16_t pod;
 	struct finding got;
 	size_t got_bytes;
 };
@@ -21,7 +23,8 @@ struct prober {
 /* work(arg, out) in a child, in a network namespace unless netns is -1. */
 int prober_start(struct prober *p, int netns, void (*work)(void *arg, int out), void *arg, struct err *err);
 /* The same inside a container, as its program would be. */
-int prober_enter(struct prober *p, const struct subject *s, void (*work)(void *arg, int out), void *arg, struct err *err);
+int prober_enter(struct prober *p, const struct subject *s, uint16_t pod, void (*work)(void *arg, int out), void *arg,
+		 struct err *err);
 void prober_tell(int out, const struct finding *f);
 /* Until all have ended, or PROBER_SECONDS from now. */
 void prober_collect(struct prober *list, size_t count, void (*found)(void *arg, const struct finding *f), void *arg);

@@ -76,6 +76,7 @@ static int map_policy(struct scene *s, struct err *err)
 
 	if (block == MAP_FAILED || !snapshot_open((struct span) { block, (size_t)st.st_size }, &s->policy))
 		return err_set(err, ERR_FAULT, "the policy in force cannot be read");
+	s->policy_map = block;
 	s->policy.generation = generation;
 	memcpy(s->policy.hash, hash, sizeof hash);
 	return 0;
@@ -239,7 +240,7 @@ void scene_free(struct scene *s)
 		fd_close(&s->subjects[i].pidfd);
 	}
 	if (s->policy.block.p)
-		(void)munmap((void *)(uintptr_t)s->policy.block.p, s->policy.block.n);
+		(void)munmap(s->policy_map, s->policy.block.n);
 	fd_close(&s->policy_fd);
 	json_decref(s->ps);
 	arena_free(&s->arena);

@@ -54,16 +54,16 @@
 #define POST "POST http://$H:$P/ HTTP/1.1\r\nHost: $H:$P\r\n"
 
 #define MALFORMED "malformed-host malformed-request"
-#define LITERAL   "address-literal malformed-host"
+#define LITERAL   "not-listed address-literal malformed-host port-not-listed denied-by-rule"
 
 #define REFUSED(authority, words) \
-	.look = proxy_refused, .control = proxy_control_http, HTTP(.request = GET(authority), .reasons = words)
+	.look = proxy_refused, .control = proxy_control_http, HTTP(.request = GET(authority), .reasons = (words))
 #define REFUSED_CONNECT(authority, words) \
-	.look = proxy_refused, .control = proxy_control_http, HTTP(.request = CONNECT(authority), .reasons = words)
-#define REFUSED_RAW(text, words) .look = proxy_refused, .control = proxy_control_http, HTTP(.request = text, .reasons = words)
+	.look = proxy_refused, .control = proxy_control_http, HTTP(.request = CONNECT(authority), .reasons = (words))
+#define REFUSED_RAW(text, words) .look = proxy_refused, .control = proxy_control_http, HTTP(.request = (text), .reasons = (words))
 #define REFUSED_LITERAL(authority, address)                   \
 	.look = proxy_refused, .control = proxy_control_http, \
-	HTTP(.request = GET(authority), .reasons = LITERAL, .literal = address)
+	HTTP(.request = GET(authority), .reasons = LITERAL, .literal = (address))
 
 #define DNS_REFUSED .look = dns_refused, .control = dns_control
 
@@ -130,7 +130,7 @@ const struct probe probes[] = {
 	{ "userfaultfd", 1, "userfaultfd", IN_CONTAINER, CALL(call_userfaultfd) },
 	{ "ptrace", 1, "ptrace", IN_CONTAINER, CALL(call_ptrace) },
 	{ "process-memory", 1, "another process's memory", IN_CONTAINER, CALL(call_read_memory) },
-	{ "pid1-memory", 1, "the memory of process 1", IN_CONTAINER, CALL(call_open_read, .path = "/proc/1/mem") },
+	{ "pid1-memory", 1, "the memory of process 1", IN_CONTAINER, CALL(call_pid1_memory) },
 	{ "file-handle", 1, "a file by its handle", IN_CONTAINER, CALL(call_open_handle) },
 	{ "set-id", 1, "a set-id bit", IN_CONTAINER, CALL(call_set_id_bit) },
 	{ "device-node", 1, "a device of its own making", IN_CONTAINER, CALL(call_mknod) },
@@ -232,7 +232,7 @@ const struct probe probes[] = {
 	{ "literal-zero", 4, "the address 0.0.0.0", IN_POD, REFUSED_LITERAL("0.0.0.0", "0.0.0.0") },
 	{ "literal-metadata", 4, "the cloud's metadata address", IN_POD, REFUSED_LITERAL("169.254.169.254", "169.254.169.254") },
 	{ "literal-gate", 4, "the gate's own address", IN_POD, REFUSED_LITERAL("198.18.0.1:8080", "198.18.0.1") },
-	{ "literal-localhost", 4, "the name localhost", IN_POD, REFUSED("localhost", "not-listed") },
+	{ "literal-localhost", 4, "the name localhost", IN_POD, REFUSED_LITERAL("localhost", "localhost") },
 	{ "special-addresses", 4, "special addresses that a listed name may resolve to", ON_HOST, policy_special,
 	  policy_special_control },
 

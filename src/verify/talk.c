@@ -42,7 +42,9 @@ int talk_bound(const struct ip_addr *a, uint16_t port, int type)
 	FD_CLOSE int fd = new_socket(a, type);
 	const int one = 1;
 
-	if (fd < 0 || (type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0) ||
+	/* An IPv6 address that is local by a route alone is no address of a device. */
+	if (fd < 0 || (a->family == 6 && setsockopt(fd, SOL_IPV6, IPV6_FREEBIND, &one, sizeof one) < 0) ||
+	    (type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0) ||
 	    bind(fd, (const struct sockaddr *)&s.address, s.size) < 0 || (type == SOCK_STREAM && listen(fd, 8) < 0))
 		return -1;
 	return fd_steal(&fd);
@@ -127,7 +129,7 @@ static void receive(int fd, uint64_t until, struct talk *t)
 
 void talk_exchange(int fd, struct span say, bool (*enough)(struct span got), struct talk *t)
 {
-	const uint64_t until = clock_now_ns() + (uint64_t)TALK_MS * 1000000;
+	const uint64_t until = clock_now_ns() + (uint64_t)(t->limit_ms ? t->limit_ms : TALK_MS) * 1000000;
 	const size_t before = t->n;
 
 	/* A gate that refuses the first bytes may have answered and closed while the rest was sent: what it said still counts. */
@@ -152,7 +154,7 @@ const char *talk_text(const struct talk *t, char *buf, size_t size)
 	else if (t->error)
 		(void)snprintf(buf, size, "%s", strerror(t->error));
 	else if (t->late)
-		(void)snprintf(buf, size, "no answer within %d ms", TALK_MS);
+		(void)snprintf(buf, size, "no answer within %d ms", t->limit_ms ? t->limit_ms : TALK_MS);
 	else
 		(void)snprintf(buf, size, "closed without a word");
 	return buf;

@@ -22,6 +22,7 @@ int talk_bound(const struct ip_addr *a, uint16_t port, int type);
 int talk_connect(const struct ip_addr *to, uint16_t port, int type, const struct ip_addr *from);
 
 struct talk {
+	int limit_ms; /* 0: TALK_MS */
 	char bytes[TALK_BYTES];
 	size_t n;
 	int error;              /* errno of the socket; 0 */

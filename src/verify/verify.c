@@ -38,7 +38,7 @@ struct board {
 
 /* --- judging --- */
 
-static enum probe_outcome judge(enum sight probe, enum sight control)
+enum probe_outcome probe_judge(enum sight probe, enum sight control)
 {
 	switch (probe) {
 	case SIGHT_THROUGH:
@@ -189,9 +189,11 @@ static void work_open(void *arg, int out)
 
 	if (unshare(CLONE_NEWNS | CLONE_NEWUTS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return;
-	for (size_t i = 0; i < probe_count; i++)
-		if (probes[i].control_place == CONTROL_OPEN)
-			make(&r, i, true);
+	/* An attempt on the network's own settings, from a container's list, would spoil it for packets. */
+	for (enum probe_place place = PLACE_POD; place <= PLACE_CONTAINER; place++)
+		for (size_t i = 0; i < probe_count; i++)
+			if (probes[i].control_place == CONTROL_OPEN && probes[i].place == place)
+				make(&r, i, true);
 }
 
 static void work_pod(void *arg, int out)
@@ -236,6 +238,7 @@ static void work_witness(void *arg, int out)
 {
 	const struct witness *w = arg;
 
+	(void)alarm(0); /* it lasts as long as the run */
 	packets_witness(w->tcp, w->udp);
 }
 
@@ -253,7 +256,7 @@ static int open_abstract(const struct scene *s)
 
 static void open_witness(struct scene *s, struct witness *w)
 {
-	struct sockaddr_in at;
+	struct sockaddr_in at = { 0 };
 	socklen_t size = sizeof at;
 
 	w->abstract = open_abstract(s);
@@ -279,7 +282,7 @@ static int start_pod(struct job *j, struct prober *net, struct prober *inside, s
 	if (s->netns >= 0 && prober_start(net, s->netns, work_pod, j, err) < 0)
 		return -1;
 	/* A container that cannot be entered is no reason to stop: what was not found out is broken. */
-	if (s->pidfd >= 0 && prober_enter(inside, s, work_container, j, &why) < 0)
+	if (s->pidfd >= 0 && prober_enter(inside, s, (uint16_t)j->pod, work_container, j, &why) < 0)
 		s->why = arena_strdup(&j->board->scene->arena, why.text);
 	return 0;
 }
@@ -358,6 +361,8 @@ static void not_made(const struct board *b, size_t row, const struct probe *p, s
 	const bool none = s && p->place == PLACE_CONTAINER && s->pid_count == 0;
 
 	h->sight = none ? SIGHT_ABSENT : SIGHT_NONE;
+	if (h->text[0] && !none)
+		return;
 	(void)snprintf(h->text, sizeof h->text, "%.180s",
 		       none                                            ? "no container of it runs"
 		       : s && (s->pidfd < 0 || s->netns < 0) && s->why ? s->why
@@ -374,7 +379,7 @@ static void report_one(const struct board *b, size_t row, size_t i, void (*on_re
 
 	not_made(b, row, p, probe);
 	r.pod = row < b->scene->subject_count ? b->scene->subjects[row].name : "";
-	r.outcome = judge(probe->sight, control->sight);
+	r.outcome = probe_judge(probe->sight, control->sight);
 	put_text(r.detail, sizeof r.detail,
 		 r.outcome == PROBE_SKIPPED && probe->sight != SIGHT_ABSENT ? control->text : probe->text);
 	put_text(r.control, sizeof r.control, control->text);

@@ -39,7 +39,7 @@ load helpers
 }
 
 @test "a misspelt verb is answered with the nearest one" {
-	for pair in upp:up verfy:verify exce:exec logz:logs explian:explain relod:reload donw:down int:init ver:verify; do
+	for pair in upp:up verif:verify exce:exec logz:logs explian:explain relod:reload donw:down int:init ver:verify; do
 		sk 2 "${pair%:*}"
 		[[ "$stderr" == *"unknown command '${pair%:*}'; did you mean '${pair#*:}'?"* ]]
 	done

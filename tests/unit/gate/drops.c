@@ -106,6 +106,11 @@ static void odd_messages_are_passed_over(void **state)
 		h->nlmsg_len = length;
 		assert_int_equal(parse(bytes, n).count, 0);
 	}
+	memcpy(bytes + n, good, n); /* a length that is negative when taken as signed, back to the start */
+	((struct nlmsghdr *)(void *)(bytes + n))->nlmsg_len = (uint32_t)-n;
+	assert_int_equal(parse(bytes + n, n).count, 0);
+	memcpy(bytes, good, n);
+	assert_int_equal(parse(bytes, 2 * n).count, 1);
 	for (size_t i = sizeof *h; i < n; i++) /* every byte of attributes as 0 and 255: no crash, at most one packet */
 		for (int v = 0; v < 256; v += 255) {
 			memcpy(bytes, good, n);

@@ -125,7 +125,7 @@ static void test_config_hash(void **state)
 {
 	const struct plan *a = plan_make(load(POD("a", "") POD("b", "")), &arena);
 	const struct plan *same = plan_make(load(POD("a", "") POD("b", "") POD("c", "")), &arena);
-	const struct plan *changed = plan_make(load(POD("a", "") POD("b", ", env: [{ name: X, value: y }]")), &arena);
+	const struct plan *changed = plan_make(load(POD("a", "") POD("b", ", env: [{ name: X, value: why }]")), &arena);
 	const struct plan *moved = plan_make(load(POD("c", "") POD("a", "") POD("b", "")), &arena);
 
 	for (size_t i = 0; i < 2; i++)

@@ -54,16 +54,18 @@ void walls_close(struct walls *w)
 
 struct container_spec walls_spec(const struct walls *w, const char *script)
 {
+	static char cgroup[64];
 	static const char *argv[] = { "sh", "-c", NULL, NULL };
 	static const char *const envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", NULL };
 
 	argv[2] = script;
+	(void)snprintf(cgroup, sizeof cgroup, "stockade-test-pod-%d", (int)getpid());
 	return (struct container_spec) { .hostname = "the-pod",
 					 .hosts = "127.0.0.1 localhost\n",
 					 .resolv_conf = "nameserver 198.18.0.1\n",
 					 .argv = argv,
 					 .envp = envp,
-					 .cgroup = "stockade-test-pod",
+					 .cgroup = cgroup,
 					 .uid_base = UID_BASE,
 					 .stdio = { -1, -1, -1 },
 					 .netns = w->netns,
