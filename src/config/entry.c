@@ -283,7 +283,7 @@ static bool host_part(struct entry_reader *e, struct span text, size_t at, bool 
 {
 	const size_t mark = starts(text, "*.") ? 2 : starts(text, "=") || starts(text, ".") ? 1 : 0;
 	const struct span name = span_skip(text, mark);
-	struct host host;
+	struct host host = { 0 };
 
 	if (mark == 0 && name.n && memchr(name.p, '/', name.n)) {
 		struct ip_addr addr;

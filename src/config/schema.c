@@ -220,7 +220,7 @@ bool read_id(struct reader *r, const struct yaml_node *n, const struct field *f,
 
 bool read_port(struct reader *r, const struct yaml_node *n, const struct field *f, void *out)
 {
-	int64_t value;
+	int64_t value = 0;
 
 	if (!reader_integer(r, n, f->name, 1, 65535, &value))
 		return false;

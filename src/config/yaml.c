@@ -77,7 +77,7 @@ static struct yaml_node *make(struct builder *b, enum yaml_kind kind, struct fy_
 	if (mark) {
 		n->line = (unsigned)mark->line + 1;
 		n->column = (unsigned)mark->column + 1;
-	} else if (f) {
+	} else if (f && f->node) {
 		n->line = f->key ? f->key_line : f->node->line;
 		n->column = f->key ? f->key_column : f->node->column;
 	} else {

@@ -157,10 +157,10 @@ static void flow_start(struct relay *r, int client)
 	if (f->server.fd < 0 || (connect(f->server.fd, (const struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS) ||
 	    loop_watch(r->loop, &f->server, EPOLLOUT) < 0 || loop_watch(r->loop, &f->client, 0) < 0) {
 		flow_close(f);
-		return;
+		return; /* NOLINT(clang-analyzer-unix.Malloc): the loop frees it after this batch */
 	}
 	loop_timer_set(r->loop, &f->connecting, PUBLISH_CONNECT_MS);
-} /* NOLINT(clang-analyzer-unix.Malloc): the loop has it, by its sources */
+}
 
 static void accept_ready(struct source *s, uint32_t events)
 {

@@ -274,5 +274,9 @@ int supervisor_run(const struct supervisor_options *o, struct err *err)
 	watch_free(&s.house.watch);
 	clear(&s.house);
 	serve_end(&s.house);
+	loop_timer_cancel(s.house.loop, &s.logs);
+	loop_timer_cancel(s.house.loop, &s.unused);
+	loop_forget(s.house.loop, &s.signals);
+	loop_free(s.house.loop);
 	return 0;
 }

@@ -281,7 +281,7 @@ static void server_ready(struct source *s, uint32_t events)
 
 static bool address_of(int fd, struct ip_addr *ret, uint16_t *ret_port)
 {
-	struct sockaddr_storage s;
+	struct sockaddr_storage s = { 0 };
 	socklen_t size = sizeof s;
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&s;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&s;

@@ -1,5 +1,6 @@
 #include "plan/plan.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static struct ip_addr v4_of(unsigned n)
@@ -253,6 +254,7 @@ static const char *command_text(const struct container *c, struct arena *a)
 
 static const char *container_step(const struct step *s, struct arena *a, const char *what)
 {
+	assert(s->pod && s->container);
 	return arena_printf(a, "container %s/%s: %s %s", s->pod->pod->name, s->container->name, what,
 			    command_text(s->container, a));
 }

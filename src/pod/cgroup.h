@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 
-enum { CGROUP_MAX = 4 }; /* directories that one container can have: one for each controller of version 1 */
+enum { CGROUP_MAX = 5 }; /* directories that one container can have: two of version 2, one for each controller of version 1 */
 
 struct cgroup_limits {
 	uint64_t memory;    /* bytes, 0 none */

@@ -204,6 +204,7 @@ pid_t container_start(const struct container_spec *spec, struct err *err)
 	if (check_spec(spec, err) < 0 || guard_seccomp_prepare(false, err) < 0 ||
 	    cgroup_make(&cgroup, spec->cgroup, &limits, err) < 0)
 		return -1;
+	process_give_pipes(spec);
 	const pid_t pid = start(spec, &cgroup, err);
 
 	cgroup_close(&cgroup);

@@ -14,7 +14,7 @@
 struct container_mount {
 	enum { MOUNT_BIND, MOUNT_TMPFS, MOUNT_FILES } kind;
 	const char *source; /* MOUNT_BIND: host path, already resolved and checked by the caller; files of host uid 0.. appear as
-			       container uid 0.. (idmapped mount) */
+			       container uid 0.. (idmapped mount); what is mounted below it is not shown */
 	int source_fd;      /* MOUNT_BIND: an O_PATH fd to use instead of source, or -1 */
 	const char *target;
 	bool read_only;
@@ -57,8 +57,8 @@ void container_cleanup(const struct container_spec *spec);
 
 /* More code in a running container (pidfd of its pid 1): joins all its namespaces and cgroup, takes on the same identity and
  * restrictions, then runs fn(arg) and exits with its result, or, if fn is NULL, executes spec->argv. Only argv, envp, cwd, uid,
- * gid, stdio, tty and cgroup of the spec are used. Returns the pid of a direct child that ends with the status of what ran inside.
- */
+ * gid, stdio, tty and cgroup of the spec are used. fn finds no file open but 0, 1 and 2; what runs inside dies with the caller.
+ * Returns the pid of a direct child that ends with the status of what ran inside. */
 pid_t container_enter(int pidfd, const struct container_spec *spec, int (*fn)(void *arg), void *arg, struct err *err);
 
 #endif

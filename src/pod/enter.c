@@ -131,6 +131,7 @@ pid_t container_enter(int pidfd, const struct container_spec *spec, int (*fn)(vo
 		return (pid_t)err_errno(err, "cannot open a pidfd");
 	if (guard_seccomp_prepare(false, err) < 0 || cgroup_open(&cgroup, spec->cgroup, err) < 0)
 		return -1;
+	process_give_pipes(spec);
 	struct entry e = { .spec = spec, .cgroup = &cgroup, .fn = fn, .arg = arg, .pidfd = pidfd, .parent = self };
 	const pid_t pid = enter(&e, err);
 

@@ -1,3 +1,4 @@
+/* The new mount API only: no path of a container is ever resolved by mount(2), which follows links. */
 #include "pod/mounts.h"
 
 #include <errno.h>

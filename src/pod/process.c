@@ -1,8 +1,11 @@
+/* Each step here is one-way. Until its last one the process is undumpable, so that the pod, whose user ids it may bear already,
+ * cannot touch it. */
 #include "pod/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -11,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -89,6 +93,15 @@ static int place_stdio(const int stdio[static 3], struct err *err)
 		if (dup2(copy[i], i) < 0)
 			return err_errno(err, "cannot take over the standard files");
 	return 0;
+}
+
+void process_give_pipes(const struct container_spec *spec)
+{
+	struct statfs fs;
+
+	for (int i = 0; i < 3; i++)
+		if (spec->stdio[i] >= 0 && fstatfs(spec->stdio[i], &fs) == 0 && fs.f_type == PIPEFS_MAGIC)
+			(void)fchown(spec->stdio[i], spec->uid_base + spec->uid, spec->uid_base + spec->gid);
 }
 
 int process_settle(const struct container_spec *spec, int report, struct err *err)

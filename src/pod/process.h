@@ -11,6 +11,9 @@ int process_begin(struct err *err);
 int process_restrict(uint32_t uid, uint32_t gid, struct err *err);
 /* Dies when the caller of container_start or container_enter does. `parent` is a pidfd of it. */
 int process_die_with(int parent, struct err *err);
+/* By the caller, before it forks: anonymous pipes among stdio become the program's own, so that it may open /dev/stdout and the
+ * like anew; files and terminals stay whose they are. */
+void process_give_pipes(const struct container_spec *spec);
 /* Session, terminal, stdio, limits, working directory, and no file but stdio and `report`. */
 int process_settle(const struct container_spec *spec, int report, struct err *err);
 /* Executes it, or returns -1. */

@@ -11,7 +11,7 @@ static void read_status(struct span value, struct answer *ret)
 	const struct span name = SPAN_LITERAL("stockade");
 	const char *at;
 
-	if (value.n < name.n || !span_eq_nocase(span_first(value, name.n), name))
+	if (!value.p || value.n < name.n || !span_eq_nocase(span_first(value, name.n), name))
 		return;
 	at = memmem(value.p, value.n, key, sizeof key - 1);
 	ret->from_gate = memmem(value.p, value.n, "error=", 6) != NULL;

@@ -22,7 +22,7 @@
 #include "verify/scene.h"
 #include "verify/talk.h"
 
-enum { PODS_AT_ONCE = 8, PROBES_MAX = 512 };
+enum { PODS_AT_ONCE = 8, PROBES_MAX = 256 };
 
 struct half {
 	uint8_t sight;

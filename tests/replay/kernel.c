@@ -485,7 +485,7 @@ int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *n, int flags)
 
 /* --- pipes --- */
 
-int __wrap_pipe2(int fds[2], int flags)
+int __wrap_pipe2(int *fds, int flags)
 {
 	if (!k.running)
 		return __real_pipe2(fds, flags);
@@ -565,6 +565,8 @@ int __wrap_close(int fd)
 	if (!o)
 		return __real_close(fd);
 	assert(!o->watched); /* forgotten first, or its owner hears from the dead */
+	for (int i = 0; o->kind == EPOLL && i < k.highest; i++)
+		k.objects[i].watched = false;
 	if (o->kind == SOCKET && o->far) {
 		if (o->linger || queue_used(&o->in))
 			o->far->saw_reset = true;

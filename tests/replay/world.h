@@ -6,6 +6,7 @@
 #include "kernel.h"
 
 #include "gate/worker.h"
+#include "policy/host.h"
 
 enum { WORLD_LINES = 512, WORLD_LINE_BYTES = 640, WORLD_NAMES = 64 };
 
@@ -41,6 +42,7 @@ void world_start(const struct world_hooks *hooks, const char *const *entries);
 void world_stop(void);
 
 struct worker *world_worker(void);
+struct budget *world_budget(void);
 struct end *world_client(const struct ip_addr *to, uint16_t port);
 struct end *world_dns_client(void);
 void world_packet(struct span datagram); /* to the socket of refused packets */

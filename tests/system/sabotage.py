@@ -121,12 +121,13 @@ def safely(action, conn, target, other):
 def dns(pod):
     def bind():
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        s.bind(("0.0.0.0", PORT))
+        s.bind(("127.0.0.1", PORT))  # where redirect sends it
         return s
 
     inside = in_ns(pod, bind)
-    in_ns(pod, lambda: subprocess.run(["nft", "-f", "-"], input="""add table ip sabotage
-add chain ip sabotage c { type nat hook prerouting priority -200; }
+    in_ns(pod, lambda: subprocess.run(["nft", "-f", "-"], input="""flush ruleset
+add table ip sabotage
+add chain ip sabotage c { type nat hook output priority -100; }
 add rule ip sabotage c udp dport 53 redirect to :%d
 """ % PORT, text=True, check=True))
     print("ready", flush=True)

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct span in = { (const char *)data, size };
-	const uint16_t id = size >= 2 ? (uint16_t)(data[0] << 8 | data[1]) : 0;
+	const uint16_t id = size >= 2 ? (uint16_t)((unsigned)data[0] << 8 | data[1]) : 0;
 	struct dns_reply r;
 	struct answer a, again;
 
