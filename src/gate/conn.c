@@ -76,9 +76,15 @@ static void limit_over(struct conn *c)
 		else
 			answer_refuse(c, &late, SPAN_LITERAL(""), 0, "the request head took too long");
 		break;
+	case CONN_EXCHANGE:
+		if (c->reply_over) {
+			/* An early reply, all of it: what the client owes of its request is forgone. */
+			c->up_over = true;
+			break;
+		}
+		__attribute__((fallthrough));
 	case CONN_RESOLVE:
 	case CONN_CONNECT:
-	case CONN_EXCHANGE:
 		answer_failed(c, REASON_TIMEOUT, c->rule, NULL);
 		break;
 	case CONN_HELLO:

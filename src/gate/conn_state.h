@@ -48,6 +48,7 @@ enum {
 	CONN_FIRST_MS = 5000,       /* captured: nothing that names a host */
 	CONN_HEAD_MS = 15000,       /* from a request head's first byte to its last; a greeting likewise */
 	CONN_EXCHANGE_MS = 300000,  /* no byte either way in a request or its reply */
+	CONN_REST_MS = 2000,        /* no byte of a request whose reply came before its end */
 	CONN_TUNNEL_MS = 3600000,   /* no byte either way in a tunnel */
 	CONN_ANSWER_MS = 15000,     /* writing the gate's own answer */
 	CONN_DRAIN_MS = 2000,       /* waiting for the client to end after the last answer */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 
@@ -421,15 +422,27 @@ static bool read_reply(struct conn *c)
 	return false;
 }
 
+/* Whatever a server says behind its reply would be taken for the next one. What it says later is seen by its event. */
+static bool kept_is_silent(struct conn *c)
+{
+	char more;
+
+	if (c->down.in.data || c->down.ended)
+		return false;
+	if (!c->down.readable)
+		return true;
+	c->down.readable = false;
+	return recv(c->server.fd, &more, sizeof more, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 static void finish(struct conn *c)
 {
 	conn_log_end(c, true, REASON_ALLOWED, NULL, c->status);
-	if (!c->server_keep || c->down.in.data || c->down.ended)
+	if (c->w->draining)
+		c->close_after = true;
+	if (c->close_after || !c->server_keep || !kept_is_silent(c))
 		conn_drop_server(c);
-	if (c->close_after || c->w->draining)
-		conn_set_state(c, CONN_DRAIN);
-	else
-		conn_set_state(c, CONN_HEAD);
+	conn_set_state(c, c->close_after ? CONN_DRAIN : CONN_HEAD);
 }
 
 static void move_down(struct conn *c)
@@ -439,6 +452,9 @@ static void move_down(struct conn *c)
 		break;
 	case FLOW_DONE:
 		c->reply_over = true;
+		/* A client that saw the reply may keep the rest of its body, and wait for our end. */
+		if (!c->up_over)
+			conn_limit(c, CONN_REST_MS, true);
 		break;
 	case FLOW_CUT:
 	case FLOW_BAD:

@@ -101,7 +101,7 @@ void process_give_pipes(const struct container_spec *spec)
 
 	for (int i = 0; i < 3; i++)
 		if (spec->stdio[i] >= 0 && fstatfs(spec->stdio[i], &fs) == 0 && fs.f_type == PIPEFS_MAGIC)
-			(void)fchown(spec->stdio[i], spec->uid_base + spec->uid, spec->uid_base + spec->gid);
+			(void)!fchown(spec->stdio[i], spec->uid_base + spec->uid, spec->uid_base + spec->gid);
 }
 
 int process_settle(const struct container_spec *spec, int report, struct err *err)

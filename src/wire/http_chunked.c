@@ -4,7 +4,8 @@
  *                                 \-> (size 0) TRAILER -> TRAILER_NAME -> TRAILER_VALUE -> TRAILER_LF -> TRAILER
  *                                                     \-> END_LF -> END
  *
- * END and BAD are for ever. */
+ * END and BAD are for ever. A trailer that says how a message is framed, sent on or read is refused (RFC 9110 6.5.1): a receiver
+ * that merges trailers into the head would believe it. Of a name only a hash is kept, in `left`, which no data needs by then. */
 #include "wire/http_chunked.h"
 
 #include "wire/byte_class.h"
@@ -46,13 +47,50 @@ static enum state step_size(struct http_chunked *c, char b)
 	return b == ';' ? EXTENSION : b == '\r' ? SIZE_LF : BAD;
 }
 
+/* FNV-1a of the name in lower case. */
+static uint64_t hash_step(uint64_t hash, char b)
+{
+	return (hash ^ (uint8_t)ascii_lower(b)) * UINT64_C(0x100000001b3);
+}
+
+static bool is_forbidden(uint64_t hash)
+{
+	static const char *const names[] = {
+		"host",        "content-length", "content_length",    "content-type",      "content-encoding", "content-range",
+		"connection",  "keep-alive",     "transfer-encoding", "transfer_encoding", "upgrade",          "expect",
+		"te",          "trailer",        "proxy-connection",
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		uint64_t h = 0;
+
+		for (const char *p = names[i]; *p; p++)
+			h = hash_step(h, *p);
+		if (h == hash)
+			return true;
+	}
+	return false;
+}
+
+static enum state step_trailer_name(struct http_chunked *c, char b)
+{
+	if (byte_is(b, BYTE_TOKEN)) {
+		c->left = hash_step(c->left, b);
+		return TRAILER_NAME;
+	}
+	if (b != ':' || is_forbidden(c->left))
+		return BAD;
+	c->left = 0;
+	return TRAILER_VALUE;
+}
+
 static enum state step_trailer(struct http_chunked *c, enum state s, char b)
 {
 	switch ((unsigned)s) {
 	case TRAILER:
-		return b == '\r' ? END_LF : byte_is(b, BYTE_TOKEN) ? TRAILER_NAME : BAD;
+		return b == '\r' ? END_LF : byte_is(b, BYTE_TOKEN) ? step_trailer_name(c, b) : BAD;
 	case TRAILER_NAME:
-		return b == ':' ? TRAILER_VALUE : byte_is(b, BYTE_TOKEN) ? TRAILER_NAME : BAD;
+		return step_trailer_name(c, b);
 	case TRAILER_VALUE:
 		return b == '\r' ? TRAILER_LF : byte_is(b, BYTE_VALUE) ? TRAILER_VALUE : BAD;
 	case TRAILER_LF:

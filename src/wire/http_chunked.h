@@ -14,12 +14,13 @@ struct http_chunked { /* starts zeroed */
 	uint8_t digits;
 	uint16_t line;    /* bytes of the present chunk-size line */
 	uint32_t trailer; /* bytes of the trailer section */
-	uint64_t left;    /* of the present chunk's data */
+	uint64_t left;    /* of the present chunk's data; of a trailer's name, its hash so far */
 };
 
 /* Advances over in. WIRE_DONE: the body ends after *ret_used bytes. WIRE_MORE: all of in was good, *ret_used == in.n.
  * WIRE_BAD: stop at the byte *ret_used, and for ever; what was already passed on cannot be recalled, so the caller resets both
- * sides. Chunk extensions and trailer fields are checked for alphabet and size, and passed on. */
+ * sides. Chunk extensions and trailer fields are checked for alphabet and size, and passed on; trailers that would change how the
+ * message is framed or read, did they stand in the head, are WIRE_BAD. */
 enum wire_result http_chunked_feed(struct http_chunked *c, struct span in, size_t *ret_used);
 
 #endif

@@ -30,6 +30,9 @@ ps_field() { sk ps --json | python3 -c 'import json,sys; d=json.load(sys.stdin);
 pod_pid() { # POD: a process of the pod, as the host sees it
 	ps_field "[c['pid'] for p in d['pods'] if p['name']=='$1' for c in p['containers'] if c['state']=='running'][0]"
 }
+# What the names of this project's cgroups begin with, learnt from a running container: other labs may have a project demo as well.
+cgroup_prefix() { sed -n 's#.*/\(stockade-demo-[0-9a-f]*-\).*#\1#p' "/proc/$(pod_pid cli-pod)/cgroup" | head -n 1; }
+no_cgroups() { [ -n "$1" ] && ! find /sys/fs/cgroup -maxdepth 6 -name "$1*" | grep -q .; }
 pod_netns() { nsenter --net="/proc/$(pod_pid "$1")/ns/net" "${@:2}"; }
 wait_for() { # SECONDS COMMAND...: until it succeeds
 	local end=$((SECONDS + $1)); shift

@@ -41,6 +41,7 @@ while time.time() < end:
 }
 
 @test "kill -9 of the supervisor: pods and gate end, nothing flows; up and down clean up" {
+	prefix=$(cgroup_prefix)
 	supervisor=$(ps_field "d['supervisor']['pid']")
 	app=$(pod_pid cli-pod) gate=$(ps_field "d['gate']['pid']")
 	kill -9 "$supervisor"
@@ -55,7 +56,7 @@ while time.time() < end:
 	kill -9 "$supervisor"
 	run sk down
 	[ "$status" = 0 ]
-	! find /sys/fs/cgroup -maxdepth 4 -name 'stockade-demo-*' | grep -q .
+	no_cgroups "$prefix"
 }
 
 @test "a container that ends is restarted, and keeps its walls" {

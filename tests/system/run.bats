@@ -5,7 +5,10 @@ load helpers
 setup_file() { lab_start; }
 teardown_file() { lab_stop; }
 
-left() { find /sys/fs/cgroup -maxdepth 4 -name 'stockade-run-*' 2>/dev/null; find "$LAB_DIR/run" -name 'run-*' 2>/dev/null; }
+# Cgroups of sandboxes that were not there before the test (others may run some of their own), and what is in the run directory.
+sandboxes() { find /sys/fs/cgroup -maxdepth 6 -name 'stockade-run-*' 2>/dev/null | sort; }
+setup() { before=$(sandboxes); }
+left() { comm -13 <(echo "$before") <(sandboxes); find "$LAB_DIR/run" -name 'run-*' 2>/dev/null; }
 
 @test "exit code, output, nothing left" {
 	run sk run -- sh -c 'echo out; exit 5'

@@ -195,10 +195,10 @@ assert not [p for p in probes if p["result"] in ("failed", "broken")]'
 }
 
 @test "down leaves nothing" {
-	pid=$(pod_pid cli-pod)
+	pid=$(pod_pid cli-pod) prefix=$(cgroup_prefix)
 	sk down
 	[ ! -e "/proc/$pid" ]
 	[ ! -e "$LAB_DIR/run/demo" ] || [ -z "$(find "$LAB_DIR/run/demo" -name '*.sock')" ]
-	! find /sys/fs/cgroup -maxdepth 4 -name 'stockade-demo-*' | grep -q .
+	no_cgroups "$prefix"
 	up
 }

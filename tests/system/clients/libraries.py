@@ -10,6 +10,7 @@ import sys
 
 BIG = "://storage.googleapis.com/bytes/16m.bin"
 HASH = "://test.googleapis.com/hash"
+PROXY = "http://proxy-pod:8080"
 DENIED = "://example.com/"
 UPLOAD = os.urandom(5 << 20)
 
@@ -81,9 +82,13 @@ async def aio(want):
                     same(await ws.receive_str(), message)
         async with session.get("http" + DENIED) as r:
             same((r.status, "not-listed" in await r.text()), (403, True))
-        for url in ("https" + DENIED, "wss" + DENIED, "ws" + DENIED):
+        # For wss: it asks the environment for wss_proxy, so it is told here; for ws: it writes a target that no proxy knows.
+        async with session.ws_connect("wss://test.googleapis.com/ws", proxy=PROXY) as ws:
+            await ws.send_bytes(UPLOAD[:70000])
+            same(await ws.receive_bytes(), UPLOAD[:70000])
+        for url in ("https" + DENIED, "wss" + DENIED):
             try:
-                await (session.ws_connect(url) if url[0] == "w" else session.get(url))
+                await (session.ws_connect(url, proxy=PROXY) if url[0] == "w" else session.get(url))
             except aiohttp.ClientResponseError as e:
                 same(e.status, 403)
             else:
@@ -96,7 +101,8 @@ def do_aiohttp(want):
 
 async def websockets_over(sock, url):
     import websockets
-    async with websockets.connect(url, sock=sock) as ws:
+    name = {"server_hostname": "test.googleapis.com"} if url.startswith("wss") else {}
+    async with websockets.connect(url, sock=sock, **name) as ws:
         for message in ("hello", b"\0\1\2", "x" * 300000):
             await ws.send(message)
             same(await ws.recv(), message)

@@ -85,6 +85,14 @@ static void test_lock(void **state)
 	assert_int_equal(run_dir_lock(dir, path, &err), -1);
 	assert_int_equal(err.class, ERR_FINDING);
 	(void)close(dir);
+	/* The same when it was only moved away. */
+	const int moved = run_dir_make(path, &err);
+
+	assert_int_equal(rename(path, in_top("moved")), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(run_dir_lock(moved, path, &err), -1);
+	assert_int_equal(err.class, ERR_FINDING);
+	(void)close(moved);
 }
 
 static void test_foreign_directory(void **state)
@@ -163,6 +171,8 @@ static void test_watch(void **state)
 	assert_int_equal(changes_seen(), 0);
 	put(in_top("other"), "x");
 	put(in_top("more/other.lst"), "x");
+	put(in_top("more/pods.yaml"), "x");
+	put(in_top("cli.lst"), "x");
 	assert_int_equal(changes_seen(), 0);
 	put(in_top("more/cli.lst"), "y");
 	put(in_top("more/cli.lst"), "z");
