@@ -9,7 +9,7 @@ enum { PROMISES = 10 };
 
 /* docs/threat-model.md, in its order. */
 static const char *const promises[PROMISES + 1] = {
-	[0] = "",
+	[0] = "The three checks of the seed",
 	[1] = "Only wire",
 	[2] = "Unforgeable identity",
 	[3] = "Names, not strings",
@@ -96,20 +96,27 @@ static void print_probe(const json_t *probe, unsigned pods)
 	(void)putchar('\n');
 }
 
-static void print_promise(const struct results *x, int promise)
+/* The section of a probe: its promise, but the seed's own checks come first, together. */
+static int section_of(const json_t *probe)
+{
+	return strncmp(text_of(probe, "id"), "seed-", 5) == 0 ? 0 : (int)json_integer_value(json_object_get(probe, "promise"));
+}
+
+static void print_section(const struct results *x, int section)
 {
 	bool headed = false;
 
 	for (size_t i = 0; i < json_array_size(x->all); i++) {
 		const json_t *probe = json_array_get(x->all, i);
-		const bool of_it = json_integer_value(json_object_get(probe, "promise")) == promise;
-		const unsigned pods = of_it ? pods_alike(x, i) : 0;
+		const unsigned pods = section_of(probe) == section ? pods_alike(x, i) : 0;
 
 		if (pods == 0)
 			continue;
-		if (!headed)
-			printf("%s%d. %s%s\n", say_color(stdout, COLOR_BOLD), promise, promises[promise],
+		if (!headed && section)
+			printf("%s%d. %s%s\n", say_color(stdout, COLOR_BOLD), section, promises[section],
 			       say_color(stdout, COLOR_PLAIN));
+		else if (!headed)
+			printf("%s%s%s\n", say_color(stdout, COLOR_BOLD), promises[section], say_color(stdout, COLOR_PLAIN));
 		headed = true;
 		print_probe(probe, pods);
 	}
@@ -126,8 +133,8 @@ static unsigned total_of(const struct results *x)
 
 static void print_people(const struct results *x)
 {
-	for (int promise = 0; promise <= PROMISES; promise++)
-		print_promise(x, promise);
+	for (int section = 0; section <= PROMISES; section++)
+		print_section(x, section);
 	printf("\n%u probes: ", total_of(x));
 	for (size_t i = 0; i < PROBE_OUTCOME_COUNT; i++) {
 		const enum color color =

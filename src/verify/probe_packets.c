@@ -118,8 +118,12 @@ void packets_tcp(struct view *v, const struct probe *p, struct finding *f)
 		finding_set(f, SIGHT_THROUGH, "the connection arrived at its destination");
 		return;
 	}
-	const int n =
-		snprintf(hello, sizeof hello, "STOCKADE %s.invalid\r\n\r\n", v->subject ? v->subject->nonce : v->scene->nonce);
+	/* What a browser would say on the web's port; elsewhere something that no protocol knows. */
+	const char *nonce = v->subject ? v->subject->nonce : v->scene->nonce;
+	const bool web = port == 80 && to.family == 4;
+	char address[IP_TEXT_MAX];
+	const int n = web ? snprintf(hello, sizeof hello, "GET /%s HTTP/1.1\r\nHost: %s\r\n\r\n", nonce, ip_format(&to, address))
+			  : snprintf(hello, sizeof hello, "STOCKADE %s.invalid\r\n\r\n", nonce);
 
 	talk_exchange(fd, (struct span) { hello, (size_t)n }, NULL, &t);
 	judge_talk(&t, f);
