@@ -483,6 +483,8 @@ void http_exchange_step(struct conn *c)
 	if (c->state == CONN_EXCHANGE && !c->reply_over && (c->reply_begun || read_reply(c)))
 		move_down(c);
 	/* After an early reply the rest of the request goes on as long as the server takes it. */
+	if (c->reply_over && c->server_hup)
+		c->up_over = true;
 	if (c->state == CONN_EXCHANGE && c->reply_over && c->up_over)
 		finish(c);
 }

@@ -38,7 +38,7 @@ sys.exit(not any(all(str(d.get(k)) == v for k, v in wanted.items()) for d in map
 }
 # The names of the denied are nowhere but in the gate's own log: not at a server, not in a question to a resolver.
 untouched() {
-	! grep -q 'example\.com' "$LAB_DIR/web.log" "$LAB_DIR/dns.log" "$LAB_DIR/origin.log"
+	if grep 'example\.com' "$LAB_DIR/web.log" "$LAB_DIR/dns.log" "$LAB_DIR/origin.log"; then return 1; fi
 	[ -z "$(witness)" ]
 }
 teardown() { untouched; }
@@ -111,7 +111,7 @@ teardown() { untouched; }
 	run in_pod curl -sS -Z --parallel-max 50 -w '%{http_code}\n' -o /dev/null 'http://storage.googleapis.com/?[1-200]'
 	[ "$(grep -cx 200 <<<"$output")" = 200 ]
 	run in_pod curl -sS -w '%{num_connects}\n' -o /dev/null 'http://storage.googleapis.com/?[1-50]'
-	[ "$(paste -sd+ <<<"$output" | bc 2>/dev/null || awk '{n+=$1} END{print n}' <<<"$output")" = 1 ]
+	[ "$(awk '{n+=$1} END{print n}' <<<"$output")" = 1 ]
 }
 
 @test "curl: CONNECT to port 80 carries HTTP for that host only" {
