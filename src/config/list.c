@@ -4,6 +4,7 @@
 
 #include "config/project.h"
 #include "config/text.h"
+#include "config/utf8.h"
 
 static size_t count_lines(struct span text)
 {
@@ -43,7 +44,7 @@ static bool parse_line(struct entry_reader *e, const struct source *s, struct sp
 		return true;
 	const size_t at = (size_t)(entry.p - line.p) + fault.at;
 
-	return report_error(r, s, number, text_columns(line.p, at < line.n ? at : line.n) + 1, "%s", fault.text);
+	return report_error(r, s, number, utf8_count(line.p, at < line.n ? at : line.n) + 1, "%s", fault.text);
 }
 
 bool list_parse(const struct source *s, const char *rule_file, struct report *r, struct rule **ret, size_t *ret_count)

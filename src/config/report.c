@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "config/text.h"
+#include "config/utf8.h"
 
 enum { EXCERPT_COLUMNS = 96, TAIL_RESERVE = 48 };
 
@@ -102,7 +102,7 @@ static void excerpt(const struct problem *p, char *buf, size_t size)
 	const unsigned skip = p->column > EXCERPT_COLUMNS - 16 ? p->column - 32 : 0;
 	const struct span shown = window(line, skip);
 	char text[EXCERPT_COLUMNS * 4 + 1], blank[EXCERPT_COLUMNS + 1];
-	const bool utf8 = text_is_utf8(line);
+	const bool utf8 = utf8_valid(line);
 	size_t n = 0, column = 0;
 
 	for (size_t i = 0; i < shown.n && n < sizeof text - 1; i++) {

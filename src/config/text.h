@@ -8,8 +8,5 @@ enum text_lines { TEXT_LF, TEXT_LF_OR_CRLF };
 
 /* UTF-8 without byte order mark, NUL, DEL or control bytes other than tab and line ends; at most `limit` bytes. */
 bool text_check(const struct source *s, size_t limit, enum text_lines lines, struct report *r);
-bool text_is_utf8(struct span text);
-/* How many characters the first n bytes of p are; a column is one more than those before it. */
-unsigned text_columns(const char *p, size_t n);
 
 #endif

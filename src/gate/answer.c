@@ -201,6 +201,7 @@ void answer_step(struct conn *c)
 		break;
 	case FLOW_CUT:
 	case FLOW_BAD:
+	case FLOW_LOST:
 	case FLOW_BROKEN:
 		conn_close(c, true);
 		break;

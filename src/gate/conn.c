@@ -89,7 +89,7 @@ static void limit_over(struct conn *c)
 		break;
 	case CONN_HELLO:
 	case CONN_TUNNEL:
-		conn_log_end(c, true, REASON_TIMEOUT, NULL, 0);
+		conn_log_end(c, true, REASON_TIMEOUT, NULL, c->status);
 		conn_close(c, true);
 		break;
 	case CONN_DRAIN:
@@ -645,7 +645,8 @@ uint32_t conn_rejudge(struct worker *w)
 	for (struct conn *c = w->conns, *next; c; c = next) {
 		next = c->next;
 		if (!c->decided && !c->pinned) {
-			/* A kept server connection is judged when it is wanted again. */
+			if (c->server.fd >= 0 && !still_allowed(c))
+				conn_drop_server(c); /* kept for a next request, which will be told why */
 			continue;
 		}
 		if (still_allowed(c))
@@ -665,7 +666,7 @@ static void end_all(struct worker *w, const struct client *who)
 		if (who && c->who != who)
 			continue;
 		if (c->decided)
-			conn_log_end(c, true, REASON_ALLOWED, "the pod was taken away", 0);
+			conn_log_end(c, true, REASON_ALLOWED, "the pod was taken away", c->status);
 		conn_close(c, true);
 	}
 }

@@ -219,7 +219,8 @@ static enum flow_result pump(struct flow *f, struct pipe_pool *pipes, int from, 
 	case PUMP_FAILED:
 		break;
 	}
-	return FLOW_BROKEN;
+	/* With bytes in the pipe it was their way out that failed. */
+	return f->pump.in_pipe || f->pump.from_ended ? FLOW_BROKEN : FLOW_LOST;
 }
 
 static bool pumped(const struct flow *f, bool tunnel)
@@ -228,6 +229,12 @@ static bool pumped(const struct flow *f, bool tunnel)
 		return true;
 	return !f->in.data && !f->ended &&
 	       (tunnel || f->framing == HTTP_BODY_CLOSE || (f->framing == HTTP_BODY_LENGTH && f->left >= PUMP_FROM_BYTES));
+}
+
+/* Then bytes go through a buffer, a little slower. */
+static bool no_pipe_left(int number)
+{
+	return number == EMFILE || number == ENFILE || number == ENOMEM;
 }
 
 static enum flow_result source_ended(struct flow *f, int to, bool tunnel)
@@ -259,10 +266,14 @@ enum flow_result flow_move(struct flow *f, struct buffer_pool *p, struct pipe_po
 			return source_ended(f, to, tunnel);
 		if (!f->readable && !f->pump.in_pipe)
 			return FLOW_WAIT;
-		if (pumped(f, tunnel))
-			return pump(f, pipes, from, to, tunnel);
+		if (pumped(f, tunnel)) {
+			const enum flow_result r = pump(f, pipes, from, to, tunnel);
+
+			if (r != FLOW_LOST || !no_pipe_left(errno))
+				return r;
+		}
 		if (flow_read(f, p, from) < 0)
-			return FLOW_BROKEN;
+			return FLOW_LOST;
 	}
 	/* One that always has more must let others in: the destination takes bytes, so epoll calls again at once. */
 	f->write_blocked = true;

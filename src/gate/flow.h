@@ -61,7 +61,8 @@ enum flow_result {
 	FLOW_DONE,   /* the message, or for a tunnel the stream and its end, is passed on whole */
 	FLOW_CUT,    /* the source ended before the message did */
 	FLOW_BAD,    /* bytes that no chunked body has */
-	FLOW_BROKEN, /* the destination takes no more, or the source broke (errno) */
+	FLOW_LOST,   /* the source broke, or there is no memory to read into (errno) */
+	FLOW_BROKEN, /* the destination takes no more (errno) */
 };
 
 /* The next message of the flow: its framing. For a tunnel HTTP_BODY_CLOSE. */
@@ -70,7 +71,7 @@ void flow_begin(struct flow *f, enum http_framing framing, uint64_t length);
 int flow_read(struct flow *f, struct buffer_pool *p, int from);
 /* Writes the made bytes alone. FLOW_DONE when none are left. */
 enum flow_result flow_flush(struct flow *f, struct buffer_pool *p, int to);
-/* As far as it goes now. tunnel: pass the end of the stream on, and never leave the kernel. */
+/* As far as it goes now. tunnel: pass the end of the stream on, and stay in the kernel unless there are no pipes. */
 enum flow_result flow_move(struct flow *f, struct buffer_pool *p, struct pipe_pool *pipes, int from, int to, bool tunnel);
 void flow_close(struct flow *f, struct buffer_pool *p, struct pipe_pool *pipes);
 

@@ -189,7 +189,6 @@ static void note_request(struct conn *c, const struct http_head *h)
 	c->close_after = c->close_after || !h->persistent;
 	c->head_size = (uint32_t)h->size;
 	c->status = 0;
-	c->up.bytes = c->down.bytes = 0;
 	c->address = c->server.fd >= 0 ? c->address : (struct ip_addr) { 0 };
 	worker_count(&c->w->counters.requests, 1);
 }
@@ -207,9 +206,8 @@ static void request(struct conn *c, const struct http_head *h)
 	struct wanted to = { .parsed = HOST_MALFORMED };
 	struct verdict v;
 
-	c->adapter = c->mode == MODE_ORIGIN                        ? ADAPTER_CAPTURED_HTTP
-		     : span_eq(h->method, SPAN_LITERAL("CONNECT")) ? ADAPTER_CONNECT
-								   : ADAPTER_HTTP;
+	if (c->mode == MODE_PROXY && span_eq(h->method, SPAN_LITERAL("CONNECT")))
+		c->adapter = ADAPTER_CONNECT;
 	note_request(c, h);
 	if (!understand(c, h, &t, &to))
 		return;
@@ -244,6 +242,7 @@ void http_head_step(struct conn *c)
 		break;
 	case FLOW_CUT:
 	case FLOW_BAD:
+	case FLOW_LOST:
 	case FLOW_BROKEN:
 		conn_close(c, true);
 		return;
@@ -255,9 +254,11 @@ void http_head_step(struct conn *c)
 		if (in.n && c->fresh) {
 			c->fresh = false;
 			c->began_ns = clock_now_ns();
+			c->adapter = c->mode == MODE_ORIGIN ? ADAPTER_CAPTURED_HTTP : ADAPTER_HTTP;
 			c->method[0] = '\0';
 			c->head_size = 0;
 			c->head_method = c->http10 = c->body_expected = false;
+			c->up.bytes = c->down.bytes = 0;
 			if (r == WIRE_MORE)
 				conn_limit(c, CONN_HEAD_MS, false);
 		}
@@ -305,6 +306,7 @@ static void move_up(struct conn *c)
 		c->up_over = true;
 		break;
 	case FLOW_CUT:
+	case FLOW_LOST:
 		if (c->reply_over)
 			c->up_over = true;
 		else
@@ -458,6 +460,7 @@ static void move_down(struct conn *c)
 		break;
 	case FLOW_CUT:
 	case FLOW_BAD:
+	case FLOW_LOST:
 		answer_failed(c, REASON_UPSTREAM_FAILED, c->rule, "the reply broke off");
 		break;
 	case FLOW_BROKEN:

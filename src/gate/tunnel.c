@@ -207,7 +207,7 @@ void tunnel_captured_step(struct conn *c)
 		refuse_address(c, "neither TLS nor HTTP", false);
 		break;
 	case FIRST_NONE:
-		refuse_address(c, "nothing was sent", false);
+		refuse_address(c, buffer_used(&c->up.in) ? "the greeting was cut off" : "nothing was sent", false);
 		break;
 	}
 }
