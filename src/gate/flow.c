@@ -109,8 +109,10 @@ int flow_read(struct flow *f, struct buffer_pool *p, int from)
 
 	if (f->ended || !f->readable)
 		return 0;
-	if (!f->in.data ? !buffer_reserve(p, &f->in, BUFFER_SMALL) : f->in.size == f->in.end && !buffer_reserve(p, &f->in, wanted))
+	if (!f->in.data ? !buffer_reserve(p, &f->in, BUFFER_SMALL) : f->in.size == f->in.end && !buffer_reserve(p, &f->in, wanted)) {
+		errno = ENOMEM;
 		return -1;
+	}
 	const size_t room = f->in.size - f->in.end;
 	const ssize_t n = recv(from, f->in.data + f->in.end, room, 0);
 

@@ -306,9 +306,14 @@ static void move_up(struct conn *c)
 		c->up_over = true;
 		break;
 	case FLOW_CUT:
-	case FLOW_LOST:
 		if (c->reply_over)
 			c->up_over = true;
+		else
+			client_broke_off(c);
+		break;
+	case FLOW_LOST:
+		if (errno == ENOMEM)
+			answer_failed(c, REASON_LIMIT, c->rule, "no memory left");
 		else
 			client_broke_off(c);
 		break;
@@ -415,7 +420,9 @@ static bool read_reply(struct conn *c)
 		if (got == 0 && !c->down.ended)
 			return false;
 		if (got <= 0) {
-			if (in.n || !try_again(c))
+			if (got < 0 && errno == ENOMEM)
+				answer_failed(c, REASON_LIMIT, c->rule, "no memory left");
+			else if (in.n || !try_again(c))
 				answer_failed(c, REASON_UPSTREAM_FAILED, c->rule,
 					      got < 0 ? strerror(errno) : "the connection ended without a reply");
 			return false;
@@ -460,8 +467,13 @@ static void move_down(struct conn *c)
 		break;
 	case FLOW_CUT:
 	case FLOW_BAD:
-	case FLOW_LOST:
 		answer_failed(c, REASON_UPSTREAM_FAILED, c->rule, "the reply broke off");
+		break;
+	case FLOW_LOST:
+		if (errno == ENOMEM)
+			answer_failed(c, REASON_LIMIT, c->rule, "no memory left");
+		else
+			answer_failed(c, REASON_UPSTREAM_FAILED, c->rule, "the reply broke off");
 		break;
 	case FLOW_BROKEN:
 		client_broke_off(c);

@@ -336,6 +336,10 @@ static void do_end(const char *name, char *rest)
 	struct end *e = end_of(name);
 	const char *word = next_word(&rest);
 
+	if (strcmp(word, "close-quietly") == 0) {
+		end_close(e);
+		return; /* together with what comes next */
+	}
 	if (strcmp(word, "end") == 0)
 		end_shut(e);
 	else if (strcmp(word, "close") == 0)

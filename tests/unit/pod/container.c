@@ -20,12 +20,11 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "jail/jail.h"
 #include "walls.h"
 
-enum { SKIPPED = 77, STARTS = 21 };
+enum { SKIPPED = 77 };
 
 static struct walls walls;
 static char output[OUTPUT_MAX];
@@ -347,44 +346,6 @@ static void test_dies_with_parent(void **state)
 	assert_false(cgroup_is_left());
 }
 
-static int by_size(const void *a, const void *b)
-{
-	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-static void test_time(void **state)
-{
-	static const char *const argv[] = { "true", NULL };
-	uint64_t raised[STARTS], started[STARTS];
-
-	(void)state;
-	for (int i = 0; i < STARTS; i++) {
-		struct walls w;
-		struct err err = { 0 };
-		uint64_t began = clock_now_ns();
-
-		walls_raise(&w);
-		raised[i] = clock_now_ns() - began;
-		struct container_spec spec = walls_spec(&w, "");
-
-		spec.argv = argv;
-		began = clock_now_ns();
-		const pid_t pid = container_start(&spec, &err);
-
-		started[i] = clock_now_ns() - began;
-		assert_true(pid > 0);
-		assert_int_equal(walls_wait(pid), 0);
-		container_cleanup(&spec);
-		walls_close(&w);
-	}
-	qsort(raised, STARTS, sizeof *raised, by_size);
-	qsort(started, STARTS, sizeof *started, by_size);
-	print_message("median: walls %u us, container %u us\n", (unsigned)(raised[STARTS / 2] / 1000),
-		      (unsigned)(started[STARTS / 2] / 1000));
-}
-
 /* What is mounted on the host's certificates is what the container sees. */
 static void test_host_mounts(void **state)
 {
@@ -464,7 +425,6 @@ int main(void)
 		cmocka_unit_test(test_dies_with_parent),
 		cmocka_unit_test(test_host_mounts),
 		cmocka_unit_test(test_terminal),
-		cmocka_unit_test(test_time),
 	};
 
 	return geteuid() != 0 ? SKIPPED : cmocka_run_group_tests(tests, set_up, tear_down);
