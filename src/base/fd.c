@@ -2,9 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { SETTLE_STEP_MS = 5 };
 
 void fd_close(int *fd)
 {
@@ -57,13 +61,17 @@ int fd_write_file(const char *path, const char *text)
 	return n < 0 ? -errno : (size_t)n == strlen(text) ? 0 : -EIO;
 }
 
-int fd_read_file(const char *path, size_t limit, struct arena *a, struct span *ret, struct err *err)
+static int open_to_read(const char *path, struct err *err)
 {
-	FD_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return fd < 0 ? err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno)) : fd;
+}
+
+static int read_whole(int fd, const char *path, size_t limit, struct arena *a, struct span *ret, struct err *err)
+{
 	struct stat st;
 
-	if (fd < 0)
-		return err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
 	if (fstat(fd, &st) < 0)
 		return err_errno(err, "%s", path);
 	if (S_ISDIR(st.st_mode))
@@ -100,6 +108,52 @@ int fd_read_file(const char *path, size_t limit, struct arena *a, struct span *r
 	p[have] = '\0';
 	*ret = (struct span) { p, have };
 	return 0;
+}
+
+int fd_read_file(const char *path, size_t limit, struct arena *a, struct span *ret, struct err *err)
+{
+	FD_CLOSE int fd = open_to_read(path, err);
+
+	return fd < 0 ? -1 : read_whole(fd, path, limit, a, ret, err);
+}
+
+/* A read lease is not given while the file is open for writing, and whoever wants to open it so then waits for its end. 1: leased, 0: there
+ * are no leases here, -1: it is being written all the time. */
+static int lease(int fd)
+{
+	const struct timespec pause = { .tv_nsec = SETTLE_STEP_MS * 1000000L };
+
+	for (int waited = 0; waited < FD_SETTLE_MS; waited += SETTLE_STEP_MS) {
+		if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
+			return 1;
+		if (errno != EAGAIN)
+			return 0;
+		(void)nanosleep(&pause, NULL);
+	}
+	return -1;
+}
+
+int fd_read_settled(const char *path, size_t limit, struct arena *a, struct span *ret, struct err *err)
+{
+	const struct timespec now = { 0 };
+	sigset_t broken, before;
+	FD_CLOSE int fd = open_to_read(path, err);
+
+	if (fd < 0)
+		return -1;
+	/* The kernel tells the holder of a lease by SIGIO that somebody waits: no need, it is short. */
+	(void)sigemptyset(&broken);
+	(void)sigaddset(&broken, SIGIO);
+	(void)sigprocmask(SIG_BLOCK, &broken, &before);
+	const int leased = lease(fd);
+	const int rc = leased < 0 ? err_set(err, ERR_INPUT, "%s: is being written to; try again", path)
+				  : read_whole(fd, path, limit, a, ret, err);
+
+	if (leased > 0)
+		(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+	(void)sigtimedwait(&broken, NULL, &now);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return rc;
 }
 
 int fd_set_nonblock(int fd)

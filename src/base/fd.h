@@ -19,6 +19,10 @@ int fd_write_file(const char *path, const char *text);
 /* The whole file, NUL-terminated after *ret_size bytes, in the arena. A file over `limit` bytes is refused (ERR_INPUT).
  * ENOENT and the like: ERR_INPUT with the path. */
 int fd_read_file(const char *path, size_t limit, struct arena *a, struct span *ret, struct err *err);
+/* The same, but never half of what somebody is about to write: waits up to FD_SETTLE_MS until no process has the file open for writing,
+ * and keeps writers out while it is read (leases, fcntl(2); where the file system has none it reads at once). ERR_INPUT after that. */
+enum { FD_SETTLE_MS = 1000 };
+int fd_read_settled(const char *path, size_t limit, struct arena *a, struct span *ret, struct err *err);
 int fd_set_nonblock(int fd); /* 0, or -errno */
 
 #endif

@@ -177,7 +177,7 @@ bool list_file_read(struct reader *r, const struct place *at, const char *path, 
 	struct err err;
 
 	shown_paths(r, path, &s->file, &kept);
-	if (fd_read_file(path, LIST_BYTES, r->arena, &s->text, &err) < 0) {
+	if (fd_read_settled(path, LIST_BYTES, r->arena, &s->text, &err) < 0) {
 		const bool named = strncmp(err.text, path, strlen(path)) == 0 && err.text[strlen(path)] == ':';
 
 		return report_error(r->report, r->source, at->line, at->column, "the list %s: %s", s->file,

@@ -379,7 +379,7 @@ int config_load(const char *path, struct arena *a, struct manifest **ret, struct
 	char real[PATH_MAX];
 
 	s->file = arena_strdup(a, path);
-	if (fd_read_file(path, YAML_BYTES, a, &s->text, err) < 0)
+	if (fd_read_settled(path, YAML_BYTES, a, &s->text, err) < 0)
 		return -1;
 	if (!realpath(dir, real))
 		return err_errno(err, "%s", dir);

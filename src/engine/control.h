@@ -5,11 +5,13 @@
  * verb     request                                    replies
  * apply    manifest, host_root, dns[], workers        lines of progress; pods that could not start are errors
  * down     timeout_s                                  lines; the supervisor then ends
- * ps       -                                          project, manifest, generation, hash, gate{pid,state,restarts,...},
- * pods[{name, addresses,attached,containers[{name,state,pid,exit_code,restarts,started_at}]}] reload   - generation, hash, revoked,
- * or the error of the broken list enter    pod, container                             1 fd: pidfd of its pid 1; uid, gid, cwd,
- * env[], cgroup, uid_base netns    pod                                        1 fd: the network namespace (verify) policy   - 1 fd:
- * the memfd in force; generation, hash gate-kill-for-test does not exist: tests kill by pid. */
+ * ps       -                                          project, manifest, generation, hash, reload_error, supervisor{pid},
+ *                                                     gate{pid,state,restarts,answers,...}, pods[{name,addresses,attached,
+ *                                                     containers[{name,state,pid,exit_code,restarts,started_at}]}]
+ * reload   -                                          generation, hash, revoked, or the error of the broken list
+ * enter    pod, container                             1 fd: pidfd of its pid 1; pod, container, uid, gid, cwd, env[], cgroup, uid_base
+ * netns    pod                                        1 fd: the network namespace (verify)
+ * policy   -                                          1 fd: the memfd in force; generation, hash */
 #ifndef STOCKADE_ENGINE_CONTROL_H
 #define STOCKADE_ENGINE_CONTROL_H
 

@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -68,6 +70,40 @@ int netns_create(const struct ip_addr *v4, const struct ip_addr *v6, struct err 
 	return errand_run(create, addresses, &fd, 1, err) < 0 ? -1 : fd;
 }
 
+/* --- one that is there --- */
+
+static int is_the_hosts(int netns, struct err *err)
+{
+	static const char *const own[] = { "/proc/self/ns/net", "/proc/1/ns/net" };
+	struct stat st, host;
+
+	if (fstat(netns, &st) < 0)
+		return err_errno(err, "the network namespace");
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+		if (stat(own[i], &host) < 0)
+			return err_errno(err, "%s", own[i]);
+		if (st.st_ino == host.st_ino && st.st_dev == host.st_dev)
+			return err_set(err, ERR_INPUT, "it is in the host's own network namespace");
+	}
+	return 0;
+}
+
+static int adopt(void *arg, int *ret_fds, struct err *err)
+{
+	const struct ip_addr *const *addresses = arg;
+
+	if (check_ipv6(err) < 0 || lo_check_alone(err) < 0 || write_sysctls(err) < 0)
+		return -1;
+	return lo_set_up(addresses[0], addresses[1], err);
+}
+
+int netns_adopt(int netns, const struct ip_addr *v4, const struct ip_addr *v6, struct err *err)
+{
+	const struct ip_addr *addresses[] = { v4, v6 };
+
+	return is_the_hosts(netns, err) < 0 ? -1 : netns_run(netns, adopt, addresses, NULL, 0, err);
+}
+
 struct netns_errand {
 	int netns;
 	errand_fn *fn;
@@ -114,14 +150,21 @@ static int set_v6_only(int fd, int value)
 	return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &value, sizeof value);
 }
 
+/* lo's segments are 64 KiB: a client that writes little by little, and waits for its last segment to be acknowledged (Nagle), would wait for
+ * our delayed acknowledgement, 40 ms a time. With segments of a usual size the kernel acknowledges soon. */
+enum { SEGMENT_BYTES = 1400 };
+
 static int transparent(int family)
 {
+	const int segment = SEGMENT_BYTES;
 	FD_CLOSE int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || set_option(fd, SOL_SOCKET, SO_REUSEADDR) < 0)
 		return -1;
 	if (family == AF_INET ? set_option(fd, IPPROTO_IP, IP_TRANSPARENT) < 0
 			      : set_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT) < 0 || set_v6_only(fd, 1) < 0)
+		return -1;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment) < 0)
 		return -1;
 	return bind_any(fd, family, PLAN_TPROXY_PORT) < 0 || listen(fd, BACKLOG) < 0 ? -1 : fd_steal(&fd);
 }

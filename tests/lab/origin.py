@@ -7,10 +7,10 @@ usage: origin.py LOGFILE DIR ADDRESS...    HTTP on 80, HTTPS on 443 (DIR/web.pem
 /both           the body, sent back while it comes        /slow       as /hash, but read slowly
 /early          413 before the body is read               /late       100 after a pause, then as /hash
 /no             417 without 100                           /interim    102 and 103, then 200
+/rude           413 and a reset                           /pause      200 after a pause
 /status/N       a reply of status N, without a body       /trailers   a chunked reply with a trailer
 /until-close    a reply that ends with the connection     /events     server-sent events with pauses (?chunked)
-/pause          200 after a pause                         /ws         WebSocket: sends back what comes
-/git/NAME       git http-backend over DIR/git
+/ws             WebSocket: sends back what comes          /git/NAME   git http-backend over DIR/git
 """
 import base64
 import hashlib
@@ -115,6 +115,8 @@ def do_echo(request, reply):
 
 
 def do_hash(request, reply):
+    if request.field("expect"):
+        reply.send("HTTP/1.1 100 Continue\r\n\r\n")
     reply.whole(200, json.dumps(hash_of(request)), "application/json")
 
 
@@ -135,10 +137,15 @@ def do_early(request, reply):
     reply.whole(413, "too much\n")
 
 
+def do_rude(request, reply):
+    """What servers do that know no better: the body lies unread, so the close is a reset."""
+    do_early(request, reply)
+    request.stream.read1(1)
+    raise OSError
+
+
 def do_late(request, reply):
-    if request.field("expect"):
-        time.sleep(PAUSE)
-        reply.send("HTTP/1.1 100 Continue\r\n\r\n")
+    time.sleep(PAUSE)
     do_hash(request, reply)
 
 

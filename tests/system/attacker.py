@@ -66,6 +66,11 @@ def vsock():
         s.connect((2, 1024))
 
 
+def setuid_bit():
+    with tempfile.NamedTemporaryFile() as f:
+        os.chmod(f.name, 0o4755)
+
+
 def proxy(head):
     with socket.create_connection(("198.18.0.1", 8080), 3) as s:
         s.sendall(head)
@@ -170,15 +175,15 @@ def main():
     attempt("ptrace pid 1", lambda: syscall(101, 16, 1, 0, 0))
     attempt("pid 1's memory", lambda: repr(open("/proc/1/mem", "rb").read(1)))
     attempt("pid 1's fds", lambda: repr(os.listdir("/proc/1/fd")))
-    attempt("core_pattern", lambda: open("/proc/sys/kernel/core_pattern", "w", encoding="ascii").write("|/tmp/x"))
-    attempt("ip_forward", lambda: open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii").write("1"))
-    attempt("sysrq", lambda: open("/proc/sysrq-trigger", "w", encoding="ascii").write("h"))
+    # Opened, not written: the control runs this outside of any pod.
+    for path in ("/proc/sys/kernel/core_pattern", "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger"):
+        attempt(path, lambda p=path: "opened, fd %d" % os.open(p, os.O_WRONLY))
     attempt("ip link add", lambda: shell("ip link add d0 type dummy"))
     attempt("ip route flush", lambda: shell("ip route flush table local"))
     attempt("nft flush", lambda: shell("nft flush ruleset"))
     attempt("iptables", lambda: shell("iptables -F"))
     attempt("sudo, su", lambda: shell("su -c id; sudo id"))
-    attempt("setuid bit", lambda: os.chmod(__file__ if os.access(__file__, os.W_OK) else "/tmp", 0o4755))
+    attempt("setuid bit", setuid_bit)
     attempt("io_uring", lambda: compiled(URING))
     attempt("rtnetlink", lambda: compiled(NETLINK))
     attempt("fd hunting", lambda: repr([os.readlink("/proc/self/fd/%s" % f) for f in os.listdir("/proc/self/fd") if int(f) > 2][:4]))

@@ -11,7 +11,7 @@ setup_file() {
 	cp "$clients/pods.yaml" "$PROJECT_DIR/"
 	mkdir "$PROJECT_DIR/clients"
 	cp "$clients"/*.py "$clients"/client.js "$clients"/Client.java "$LAB_DIR/ca.pem" "$PROJECT_DIR/clients/"
-	head -c 33554432 /dev/urandom >"$PROJECT_DIR/clients/upload"
+	head -c 16777216 /dev/urandom >"$PROJECT_DIR/clients/upload"
 	echo test.googleapis.com:7777 >>"$PROJECT_DIR/haproxy/cli_domains.lst"
 	BIG=$(sha256sum <"$LAB_DIR/www/16m.bin" | cut -d' ' -f1)
 	export BIG
@@ -214,7 +214,7 @@ teardown() { untouched; }
 
 @test "Go: net/http" {
 	need go
-	(cd "$BATS_TEST_DIRNAME/clients" && GOCACHE=$BATS_FILE_TMPDIR/go GOFLAGS= GO111MODULE=off go build -o "$PROJECT_DIR/clients/go-client" client.go)
+	(cd "$BATS_TEST_DIRNAME/clients" && GOCACHE=$BATS_FILE_TMPDIR/go GO111MODULE=off go build -o "$PROJECT_DIR/clients/go-client" client.go)
 	in_pod timeout 60 /clients/go-client "$BIG"
 }
 

@@ -2,7 +2,7 @@
 # its end, also after a failure.
 
 top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-stockade=$top/build/stockade
+stockade=${STOCKADE:-$top/build/stockade} # another build is tested by naming it
 
 # One lab and one project for the whole file; call from setup_file.
 lab_start() {

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <errno.h>
 #include <cmocka.h>
@@ -95,6 +97,53 @@ static void files_are_read_whole_or_refused(void **state)
 	arena_free(&a);
 }
 
+/* Opens the file for writing, says so, and writes only a while later. */
+static pid_t slow_writer(const char *path, unsigned ms)
+{
+	int ready[2];
+	char byte;
+
+	assert_int_equal(pipe(ready), 0);
+	const pid_t pid = fork();
+
+	if (pid == 0) {
+		const int fd = open(path, O_WRONLY | O_TRUNC);
+		const bool said = write(ready[1], "r", 1) == 1;
+
+		(void)usleep(ms * 1000);
+		_exit(said && fd_write_all(fd, "whole", 5) == 0 ? 0 : 1);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+	return pid;
+}
+
+static void half_written_files_are_waited_for(void **state)
+{
+	struct arena a = { 0 };
+	struct err e = { 0 };
+	struct span got = { 0 };
+	char path[] = "/tmp/stockade-base-XXXXXX";
+	FD_CLOSE int fd = mkstemp(path);
+	int status = 1;
+
+	fd_close(&fd);
+	pid_t writer = slow_writer(path, 100);
+
+	assert_int_equal(fd_read_settled(path, 9, &a, &got, &e), 0);
+	assert_true(span_eq(got, SPAN_LITERAL("whole")));
+	assert_true(waitpid(writer, &status, 0) == writer && status == 0);
+	writer = slow_writer(path, 2 * FD_SETTLE_MS);
+	assert_int_equal(fd_read_settled(path, 9, &a, &got, &e), -1);
+	assert_int_equal(e.class, ERR_INPUT);
+	assert_non_null(strstr(e.text, "is being written to"));
+	(void)kill(writer, SIGKILL);
+	(void)waitpid(writer, NULL, 0);
+	(void)unlink(path);
+	arena_free(&a);
+}
+
 static void spans_compare(void **state)
 {
 	assert_true(span_eq_nocase(SPAN_LITERAL("Host"), SPAN_LITERAL("hOST")));
@@ -111,6 +160,7 @@ int main(void)
 		cmocka_unit_test(arena_printf_formats),
 		cmocka_unit_test(err_keeps_class_and_wraps),
 		cmocka_unit_test(files_are_read_whole_or_refused),
+		cmocka_unit_test(half_written_files_are_waited_for),
 		cmocka_unit_test(spans_compare),
 	};
 
