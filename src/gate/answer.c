@@ -164,6 +164,7 @@ void answer_failed(struct conn *c, enum reason reason, uint32_t rule, const char
 		conn_close(c, true);
 		return;
 	}
+	conn_stop_reaching(c);
 	conn_drop_server(c);
 	buffer_release(&conn_pools(c)->buffers, &c->up.head);
 	answer(c, status, &v, (struct span) { c->host.text, c->host.length }, c->port, detail);

@@ -22,7 +22,8 @@ struct line {
 	size_t n;
 };
 
-static void put(struct line *l, const char *s)
+/* Inlined, so that the lengths of literals are known. */
+static inline __attribute__((always_inline)) void put(struct line *l, const char *s)
 {
 	const size_t n = strlen(s);
 
@@ -66,11 +67,26 @@ static size_t escape(char c, char ret[static 6])
 	return 6;
 }
 
+/* Bytes at the front that stand for themselves: most texts are nothing else. */
+static size_t count_plain(struct span s)
+{
+	size_t n = 0;
+
+	while (n < s.n && s.p[n] >= 0x20 && s.p[n] < 0x7f && s.p[n] != '"' && s.p[n] != '\\')
+		n++;
+	return n;
+}
+
 static void put_escaped(struct line *l, struct span s, size_t shown)
 {
 	char one[6];
+	const size_t plain = count_plain(span_first(s, s.n < shown ? s.n : shown));
 
-	for (size_t i = 0; i < s.n; i++) {
+	assert(plain <= AUDIT_LINE_MAX - l->n);
+	memcpy(l->p + l->n, s.p, plain);
+	l->n += plain;
+	shown -= plain;
+	for (size_t i = plain; i < s.n; i++) {
 		const size_t n = escape(s.p[i], one);
 
 		if (n > shown)

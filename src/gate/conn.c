@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -16,7 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 
-enum { SPARE_CONNS = 256, STEPS_MAX = 64 };
+enum { STEPS_MAX = 64 };
 
 #define BIT(state) (1U << CONN_##state)
 
@@ -33,25 +32,6 @@ static const uint16_t may_follow[] = {
 	[CONN_CLOSED] = 0,
 };
 _Static_assert(sizeof may_follow / sizeof *may_follow == CONN_STATE_COUNT, "a line a state");
-
-struct conn_pools *conn_pools_new(void)
-{
-	return calloc(1, sizeof(struct conn_pools));
-}
-
-void conn_pools_free(struct conn_pools *p)
-{
-	if (!p)
-		return;
-	while (p->spare) {
-		struct conn *c = p->spare;
-
-		p->spare = c->next;
-		free(c);
-	}
-	buffer_pool_free(&p->buffers);
-	free(p);
-}
 
 /* --- time --- */
 
@@ -211,7 +191,7 @@ static void rearm(struct conn *c)
 	if (watch(c, &c->client, client, c->client_hup) < 0 ||
 	    (c->server.fd >= 0 && watch(c, &c->server, server, c->server_hup) < 0)) {
 		if (c->decided)
-			conn_log_end(c, true, REASON_LIMIT, NULL, 0);
+			conn_log_end(c, false, REASON_LIMIT, "it cannot be watched", c->status);
 		conn_close(c, true);
 	}
 }
@@ -309,16 +289,8 @@ static bool address_of(int fd, struct ip_addr *ret, uint16_t *ret_port)
 
 static struct conn *conn_new(struct worker *w, struct client *who, int fd)
 {
-	struct conn_pools *p = w->pools;
-	struct conn *c = p->spare;
+	struct conn *c = conn_take(w->pools);
 
-	if (c) {
-		p->spare = c->next;
-		p->spares--;
-		*c = (struct conn) { 0 };
-	} else {
-		c = calloc(1, sizeof *c);
-	}
 	if (!c)
 		return NULL;
 	c->w = w;
@@ -391,15 +363,8 @@ void conn_accepted(struct worker *w, struct client *who, int fd)
 static void conn_free(struct deferred *d)
 {
 	struct conn *c = (struct conn *)((char *)d - offsetof(struct conn, end));
-	struct conn_pools *p = c->w->pools;
 
-	if (p->spares >= SPARE_CONNS) {
-		free(c);
-		return;
-	}
-	c->next = p->spare;
-	p->spare = c;
-	p->spares++;
+	conn_give(c->w->pools, c);
 }
 
 static void reset_at_close(int fd)
@@ -423,6 +388,14 @@ void conn_drop_server(struct conn *c)
 	c->down.pump = c->up.pump = (struct pump) { 0 };
 }
 
+void conn_stop_reaching(struct conn *c)
+{
+	if (c->w->resolver)
+		resolve_cancel(c->w->resolver, &c->query);
+	dial_cancel(c->dial);
+	c->dial = NULL;
+}
+
 void conn_close(struct conn *c, bool abrupt)
 {
 	struct worker *w = c->w;
@@ -437,10 +410,7 @@ void conn_close(struct conn *c, bool abrupt)
 	}
 	conn_set_state(c, CONN_CLOSED);
 	loop_timer_cancel(w->loop, &c->timer);
-	if (w->resolver)
-		resolve_cancel(w->resolver, &c->query);
-	dial_cancel(c->dial);
-	c->dial = NULL;
+	conn_stop_reaching(c);
 	conn_drop_server(c);
 	flow_close(&c->up, &w->pools->buffers, w->pipes);
 	flow_close(&c->down, &w->pools->buffers, w->pipes);

@@ -1,13 +1,15 @@
 /* A connection as the files that move it see it (conn.c, http.c, tunnel.c, answer.c); nobody else includes this.
  *
- * state           reads                       leaves by
- * HEAD            client                      a whole request head (http.c), a captured TLS greeting (tunnel.c), an answer, the
- * idle limit RESOLVE         -                           the name's addresses, each judged CONNECT         - a connected server, or
- * an answer EXCHANGE        client and server           the end of both messages: HEAD again, or DRAIN; 101: TUNNEL HELLO client
- * (after CONNECT's 200)  a greeting whose server name is right: TUNNEL; plain HTTP on port 80: HEAD, pinned TUNNEL          client
- * and server           the end of both streams ANSWER          -                           the gate's own answer is written: HEAD
- * again, or DRAIN DRAIN           client, thrown away         its end, or the limit CLOSED          - freed after the present batch
- * of events
+ * What each state reads, and what it leaves by (an error, a reset, a limit or a revocation lead to CLOSED from each):
+ * - HEAD: the client. A whole request head (http.c), a captured TLS greeting (tunnel.c), an answer, the idle limit.
+ * - RESOLVE: nothing. The name's addresses, each judged.
+ * - CONNECT: nothing. A connected server, or an answer.
+ * - EXCHANGE: client and server. The end of both messages: HEAD again, or DRAIN; 101: TUNNEL; a kept server that has ended: HEAD.
+ * - HELLO (after CONNECT's 200): the client. A greeting whose server name is right: TUNNEL; plain HTTP on port 80: HEAD, pinned.
+ * - TUNNEL: client and server. The end of both streams.
+ * - ANSWER: nothing. The gate's own answer is written: HEAD again, or DRAIN.
+ * - DRAIN: the client, thrown away. Its end, or the limit.
+ * - CLOSED: freed after the present batch of events.
  *
  * From RESOLVE to TUNNEL, and in HEAD when pinned, the connection stands under an allowed decision (`decided`): host, port, rule
  * and, once connected, address are set, and conn_rejudge holds them against each new generation. */
@@ -81,6 +83,7 @@ struct conn {
 	bool reply_over : 1;  /* all of it has gone down */
 	bool server_keep : 1; /* the server keeps its connection after this reply */
 	uint8_t interims;
+	uint8_t slot; /* conn_pool.c's */
 	bool client_hup : 1,
 		server_hup : 1; /* epoll says so again and again, whatever is asked: not watched while nothing else is */
 	uint16_t status;        /* of the reply that went down */
@@ -104,11 +107,14 @@ _Static_assert(sizeof(struct conn) <= CONN_STRUCT_BYTES, "an idle tunnel is smal
 
 struct conn_pools {
 	struct buffer_pool buffers;
-	struct conn *spare; /* by their next */
-	unsigned spares;
+	struct conn_slab *roomy; /* with room for connections */
 	struct http_head head; /* scratch of one parse */
 	struct tls_hello hello;
 };
+
+/* --- conn_pool.c --- */
+struct conn *conn_take(struct conn_pools *p); /* zeroed; NULL: no memory */
+void conn_give(struct conn_pools *p, struct conn *c);
 
 /* --- conn.c --- */
 void conn_set_state(struct conn *c, enum conn_state s);
@@ -118,6 +124,8 @@ void conn_run(struct conn *c);
 void conn_close(struct conn *c, bool abrupt);
 /* The server connection alone, e.g. a kept one that ended. */
 void conn_drop_server(struct conn *c);
+/* Neither a name nor a dial is waited for any more. */
+void conn_stop_reaching(struct conn *c);
 /* A fixed limit from now on, or one that counts from the last activity. */
 void conn_limit(struct conn *c, uint32_t ms, bool lazy);
 /* Decides on a host and port as they were understood. true: allowed, c stands under the decision. false: *ret says why. */

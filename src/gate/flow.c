@@ -79,7 +79,7 @@ bool buffer_reserve(struct buffer_pool *p, struct buffer *b, uint32_t size)
 
 	if (!data)
 		return false;
-	if (used)
+	if (b->data)
 		memcpy(data, b->data + b->start, used);
 	buffer_release(p, b);
 	*b = (struct buffer) { data, bytes, 0, used };
@@ -109,13 +109,17 @@ int flow_read(struct flow *f, struct buffer_pool *p, int from)
 
 	if (f->ended || !f->readable)
 		return 0;
-	if (!f->in.data ? !buffer_reserve(p, &f->in, BUFFER_SMALL) : f->in.size == f->in.end && !buffer_reserve(p, &f->in, wanted)) {
+	if (!f->in.data ? !buffer_reserve(p, &f->in, BUFFER_SMALL)
+			: f->in.size == f->in.end && !buffer_reserve(p, &f->in, wanted)) {
 		errno = ENOMEM;
 		return -1;
 	}
 	const size_t room = f->in.size - f->in.end;
-	const ssize_t n = recv(from, f->in.data + f->in.end, room, 0);
+	ssize_t n;
 
+	do
+		n = recv(from, f->in.data + f->in.end, room, 0);
+	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		f->in.end += (uint32_t)n;
 		/* A short read has emptied the socket; what comes later is told by epoll. */
@@ -127,8 +131,6 @@ int flow_read(struct flow *f, struct buffer_pool *p, int from)
 	buffer_consume(p, &f->in, 0);
 	if (n == 0)
 		f->ended = true;
-	if (n < 0 && number == EINTR)
-		return 0;
 	f->readable = false;
 	errno = number;
 	return n == 0 || number == EAGAIN ? 0 : -1;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,8 +21,9 @@
 #include "guard/guard.h"
 
 enum { GATE_ID = 0x6fff0000, SERVERS_MAX = 1024 };
-/* A connection may need two sockets and a pipe; some fds are kept for listeners, spare pipes and the gate itself. */
-enum { FDS_RESERVED = 512, FDS_A_CONNECTION = 4 };
+/* A connection needs two sockets; pipes are the worker's (WORKER_PIPES_MAX). Some are kept for listeners, second attempts to connect
+ * and the gate itself. */
+enum { FDS_RESERVED = 256, FDS_A_CONNECTION = 2, FDS_A_PIPE = 2 };
 
 #ifdef STOCKADE_SANITIZED
 /* The look for leaks at exit needs /proc, which a gate gives up. */
@@ -82,8 +84,9 @@ static int find_servers(const char *const *dns, char ret[static SERVERS_MAX], st
 }
 
 /* As many fds as may be, and the connections that they are enough for. */
-static int raise_limits(unsigned *ret_connections, struct err *err)
+static int raise_limits(unsigned workers, unsigned *ret_connections, struct err *err)
 {
+	const rlim_t reserved = FDS_RESERVED + (rlim_t)workers * WORKER_PIPES_MAX * FDS_A_PIPE;
 	struct rlimit files;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
@@ -91,7 +94,7 @@ static int raise_limits(unsigned *ret_connections, struct err *err)
 	files.rlim_cur = files.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		return err_errno(err, "cannot raise the limit of open files");
-	const rlim_t most = files.rlim_cur > FDS_RESERVED ? (files.rlim_cur - FDS_RESERVED) / FDS_A_CONNECTION : 0;
+	const rlim_t most = files.rlim_cur > reserved ? (files.rlim_cur - reserved) / FDS_A_CONNECTION : 0;
 
 	if (most < 2)
 		return err_set(err, ERR_FAULT, "the limit of open files, %llu, is too low for a gate",
@@ -128,9 +131,9 @@ static int init(struct control *c, const struct gate_options *o, struct err *err
 {
 	char servers[SERVERS_MAX];
 
-	if (find_servers(o->dns, servers, err) < 0 || raise_limits(&c->budget.max, err) < 0)
-		return -1;
 	c->count = o->workers > WORKERS_MAX ? WORKERS_MAX : o->workers ? o->workers : count_cores();
+	if (find_servers(o->dns, servers, err) < 0 || raise_limits(c->count, &c->budget.max, err) < 0)
+		return -1;
 	c->workers = calloc(c->count, sizeof *c->workers);
 	c->loop = loop_new();
 	c->acknowledged.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -145,10 +148,12 @@ static int lock_down(struct err *err)
 #ifdef STOCKADE_SANITIZED
 	proc_is_gone = true;
 #endif
-	if (guard_empty_root(err) < 0 || guard_set_ids(GATE_ID, GATE_ID, err) < 0 || guard_drop_capabilities(err) < 0 ||
-	    guard_seccomp_gate(err) < 0)
+	if (guard_empty_root(err) < 0 || guard_set_ids(GATE_ID, GATE_ID, err) < 0 || guard_drop_capabilities(err) < 0)
 		return err_wrap(err, "the gate cannot lock itself down (it is to be started by root)");
-	return 0;
+	/* The change of user has cleared it. One whose keeper has gone before this line finds its channel at its end. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return err_errno(err, "the gate cannot bind itself to its keeper's life");
+	return guard_seccomp_gate(err) < 0 ? err_wrap(err, "the gate cannot lock itself down") : 0;
 }
 
 static int start_threads(struct control *c, struct err *err)

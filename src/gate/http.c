@@ -219,6 +219,7 @@ static void request(struct conn *c, const struct http_head *h)
 	}
 	if (c->adapter == ADAPTER_CONNECT) {
 		take_head(c);
+		conn_drop_server(c); /* a tunnel is no place for what was begun by requests */
 	} else if (!put_request(c, h, &t)) {
 		answer_failed(c, REASON_LIMIT, c->rule, "no memory left");
 		return;

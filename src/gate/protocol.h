@@ -14,16 +14,16 @@ enum gate_message_kind {
 	GATE_STATUS,     /* asks for GATE_STATUS_REPLY */
 	GATE_DRAIN,      /* no new connections; exit when idle or after 5 s */
 	/* gate -> supervisor */
-	GATE_READY = 64,   /* locked down and serving */
-	GATE_ADOPTED,      /* every worker serves `generation`, and what it no longer allows is closed */
-	GATE_ATTACHED,     /* id: its listeners are served */
+	GATE_READY = 64, /* locked down and serving */
+	GATE_ADOPTED,    /* every worker serves `generation`, and what it no longer allows is closed */
+	GATE_ATTACHED,   /* id: its listeners are served */
 	GATE_STATUS_REPLY,
 };
 
 /* A pod's listeners, in this order in GATE_ATTACH. All made inside the pod's namespace, non-blocking. */
 enum gate_listener {
-	GATE_TCP4, /* transparent, 0.0.0.0:15001, listening */
-	GATE_TCP6, /* transparent, [::]:15001 (IPV6_V6ONLY), listening */
+	GATE_TCP4,    /* transparent, 0.0.0.0:15001, listening */
+	GATE_TCP6,    /* transparent, [::]:15001 (IPV6_V6ONLY), listening */
 	GATE_DNS_TCP, /* [::]:53, dual stack, listening */
 	GATE_DNS_UDP, /* [::]:53, dual stack, IPV6_RECVPKTINFO, IP_PKTINFO and IPV6_FREEBIND set */
 	GATE_DROPS,   /* netlink socket bound to the pod's NFLOG group: refused packets, 96 bytes of each */

@@ -27,7 +27,7 @@
 #include "gate/dns.h"
 #include "gate/drops.h"
 
-enum { ACCEPT_BATCH = 32, ACCEPT_AGAIN_MS = 100, PIPES_SPARE = 32 };
+enum { ACCEPT_BATCH = 32, ACCEPT_AGAIN_MS = 100, PIPES_SPARE = 16, SHARES = 4 };
 
 struct listeners {
 	int fds[GATE_LISTENER_COUNT];
@@ -217,7 +217,7 @@ static bool has_share(const struct attachment *a)
 	const unsigned all = atomic_load_explicit(&b->open, memory_order_relaxed) + change;
 	const unsigned own = atomic_load_explicit(&a->listeners->connections, memory_order_relaxed) + change;
 
-	return a->client.connections < CLIENT_CONNECTIONS_MAX && all < b->max && own < b->max - all;
+	return a->client.connections < CLIENT_CONNECTIONS_MAX && all < b->max && own / SHARES < b->max - all;
 }
 
 /* Only that connection has failed, before it was accepted (accept(2)). Anything else, want of fds above all, may last. */
@@ -414,7 +414,7 @@ static int init_parts(struct worker *w, const char *servers, struct err *err)
 	w->loop = loop_new();
 	if (!w->loop)
 		return err_errno(err, "cannot make a worker's loop");
-	w->pipes = pipe_pool_new(PIPES_SPARE);
+	w->pipes = pipe_pool_new(PIPES_SPARE, WORKER_PIPES_MAX);
 	w->pools = conn_pools_new();
 	if (!w->pipes || !w->pools)
 		return err_set(err, ERR_FAULT, "out of memory for a worker");

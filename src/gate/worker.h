@@ -18,12 +18,19 @@
 #include "net/resolve.h"
 #include "policy/snapshot.h"
 
-/* CLIENT_CONNECTIONS_MAX: of one client in one worker. Lines of one client about refused names, packets and connections: a second.
- */
-enum { WORKERS_MAX = 64, CLIENT_CONNECTIONS_MAX = 16384, CLIENT_DNS_LINES = 200, CLIENT_DROP_LINES = 200, CLIENT_LIMIT_LINES = 1 };
+/* CLIENT_CONNECTIONS_MAX: of one client in one worker. WORKER_PIPES_MAX: beyond, tunnels go through buffers. Lines of one client
+ * about refused names, packets and connections: a second. */
+enum {
+	WORKERS_MAX = 64,
+	WORKER_PIPES_MAX = 64,
+	CLIENT_CONNECTIONS_MAX = 16384,
+	CLIENT_DNS_LINES = 200,
+	CLIENT_DROP_LINES = 200,
+	CLIENT_LIMIT_LINES = 1,
+};
 
-/* Connections over all clients and workers, bounded by the fds of the process. A client may have as many as are still free: alone
- * it gets half of all, n together get 1/(n + 1) each, so that some are left for whoever comes next. */
+/* Connections over all clients and workers, bounded by the fds of the process. A client may have four times as many as are still
+ * free: alone it gets four fifths of all, n that grow together 4/(4n + 1) each, so that some are left for whoever comes next. */
 struct budget {
 	unsigned max;
 	_Atomic unsigned open;

@@ -189,7 +189,8 @@ static void attempt_ready(struct source *s, uint32_t events)
 	int error = 0;
 	socklen_t n = sizeof error;
 
-	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
+	/* Without either of these there is no error to ask for. */
+	if ((events & (EPOLLERR | EPOLLHUP)) && getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
 		error = errno;
 	if (error == 0 && (events & EPOLLOUT)) {
 		finish(d, take_socket(a));

@@ -11,30 +11,33 @@
 
 enum {
 	/* A user's pipes share 64 MiB (fs.pipe-user-pages-soft) before the kernel cuts new ones to two pages. */
-	PIPE_BYTES = 512 * 1024,
-	ROUND_BYTES = 2 * 1024 * 1024,
+	PIPE_BYTES = 1024 * 1024,
+	ROUND_BYTES = 4 * 1024 * 1024,
 	SHORT_READ = 16 * 1024, /* less than this, and the socket is most likely empty: epoll will tell if not */
 	FLAGS = SPLICE_F_NONBLOCK | SPLICE_F_MOVE,
 };
 
 struct pipe_pool {
-	unsigned spare_max, count;
+	unsigned spare_max, max, count, all; /* all: spare ones and those that pumps hold */
 	int spare[][2];
 };
 
-struct pipe_pool *pipe_pool_new(unsigned spare_max)
+struct pipe_pool *pipe_pool_new(unsigned spare_max, unsigned max)
 {
 	struct pipe_pool *p = calloc(1, sizeof *p + spare_max * sizeof p->spare[0]);
 
-	if (p)
-		p->spare_max = spare_max;
+	if (!p)
+		return NULL;
+	p->spare_max = spare_max;
+	p->max = max;
 	return p;
 }
 
-static void pipe_close(const int pipe[2])
+static void pipe_close(struct pipe_pool *p, const int pipe[2])
 {
 	const int number = errno;
 
+	p->all--;
 	(void)close(pipe[0]);
 	(void)close(pipe[1]);
 	errno = number;
@@ -45,7 +48,7 @@ void pipe_pool_free(struct pipe_pool *p)
 	if (!p)
 		return;
 	while (p->count)
-		pipe_close(p->spare[--p->count]);
+		pipe_close(p, p->spare[--p->count]);
 	free(p);
 }
 
@@ -58,8 +61,13 @@ static int pool_take(struct pipe_pool *p, int ret[2])
 		ret[1] = p->spare[p->count][1];
 		return 0;
 	}
+	if (p->all == p->max) {
+		errno = EMFILE;
+		return -1;
+	}
 	if (pipe2(ret, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -1;
+	p->all++;
 	(void)fcntl(ret[1], F_SETPIPE_SZ, PIPE_BYTES); /* over the user's share: it goes with what the kernel gives */
 	return 0;
 }
@@ -67,7 +75,7 @@ static int pool_take(struct pipe_pool *p, int ret[2])
 static void pool_give(struct pipe_pool *p, const int pipe[2])
 {
 	if (p->count == p->spare_max) {
-		pipe_close(pipe);
+		pipe_close(p, pipe);
 		return;
 	}
 	p->spare[p->count][0] = pipe[0];
@@ -162,6 +170,6 @@ enum pump_result pump_move(struct pump *p, struct pipe_pool *pool, int from, int
 void pump_close(struct pump *p, struct pipe_pool *pool)
 {
 	if (p->in_pipe)
-		pipe_close(p->pipe);
+		pipe_close(pool, p->pipe);
 	p->in_pipe = 0;
 }

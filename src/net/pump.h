@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct pipe_pool; /* one a loop: spare pipes are kept, bounded */
-struct pipe_pool *pipe_pool_new(unsigned spare_max);
+struct pipe_pool; /* one a loop: at most `max` pipes at a time, of which `spare_max` are kept when idle */
+struct pipe_pool *pipe_pool_new(unsigned spare_max, unsigned max);
 void pipe_pool_free(struct pipe_pool *p);
 
 struct pump {             /* one direction; starts zeroed */

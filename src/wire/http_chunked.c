@@ -56,9 +56,9 @@ static uint64_t hash_step(uint64_t hash, char b)
 static bool is_forbidden(uint64_t hash)
 {
 	static const char *const names[] = {
-		"host",        "content-length", "content_length",    "content-type",      "content-encoding", "content-range",
-		"connection",  "keep-alive",     "transfer-encoding", "transfer_encoding", "upgrade",          "expect",
-		"te",          "trailer",        "proxy-connection",
+		"host",       "content-length", "content_length",    "content-type",      "content-encoding", "content-range",
+		"connection", "keep-alive",     "transfer-encoding", "transfer_encoding", "upgrade",          "expect",
+		"te",         "trailer",        "proxy-connection",
 	};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

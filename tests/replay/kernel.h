@@ -39,11 +39,11 @@ struct end {
 	int near;         /* the gate's descriptor; -1 when the gate has closed it */
 	char *bytes;      /* what arrived and was not taken */
 	size_t count, size;
-	size_t room;           /* how many bytes may wait here before the gate is told that it is full */
-	bool saw_end;          /* the gate will send no more */
-	bool saw_reset;        /* the gate broke off, or closed without having read everything */
-	bool closed;           /* this end is gone */
-	bool established;      /* origins */
+	size_t room;            /* how many bytes may wait here before the gate is told that it is full */
+	bool saw_end;           /* the gate will send no more */
+	bool saw_reset;         /* the gate broke off, or closed without having read everything */
+	bool closed;            /* this end is gone */
+	bool established;       /* origins */
 	struct ip_addr address; /* where it was dialled, or where the client connected to */
 	uint16_t port;
 };
@@ -64,6 +64,8 @@ void kernel_advance_ms(uint64_t ms);
 /* Events of a round come in the order of their descriptors, or the other way round. */
 void kernel_turn_order(bool backwards);
 
+/* What runs now is the gate, so that memory may run out, and not the test. */
+void kernel_inside(bool gate);
 /* The next `times` calls after `skip` others fail with `number`. */
 void kernel_fail(enum kernel_call c, int number, unsigned skip, unsigned times);
 /* Each recv, sendmsg or splice moves at most n bytes. 0: as many as there are. */

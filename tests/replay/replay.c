@@ -1,6 +1,7 @@
 /* Runs case files (tests/cases/gate/README) and says how many there were.
  *
  *	replay [-v] FILE|DIRECTORY...      -v: what the gate did after each line, in the words of case files */
+#include "policy/host.h"
 #include "text.h"
 #include "world.h"
 
@@ -310,7 +311,8 @@ static void expect(struct end *e, const char *name, char *rest)
 			fail("%s received %s", name, text_show(&t.arena, got));
 	} else if (strcmp(rest, "end") == 0) {
 		if (got.n || !e->saw_end || e->saw_reset)
-			fail("%s: no ordinary end (%s) after %s", name, e->saw_reset ? "a reset" : "open", text_show(&t.arena, got));
+			fail("%s: no ordinary end (%s) after %s", name, e->saw_reset ? "a reset" : "open",
+			     text_show(&t.arena, got));
 	} else if (strcmp(rest, "reset") == 0) {
 		if (!e->saw_reset)
 			fail("%s: no reset (%s)", name, e->saw_end ? "an end" : "open");
@@ -403,9 +405,9 @@ static int errno_of(const char *word)
 	static const struct {
 		const char *word;
 		int number;
-	} known[] = { { "EMFILE", EMFILE },   { "ENFILE", ENFILE },         { "ENOMEM", ENOMEM },
-		      { "ENOBUFS", ENOBUFS }, { "ECONNRESET", ECONNRESET }, { "EINTR", EINTR },
-		      { "EPIPE", EPIPE },     { "ENOSPC", ENOSPC },         { "ECONNABORTED", ECONNABORTED },
+	} known[] = { { "EMFILE", EMFILE },   { "ENFILE", ENFILE },          { "ENOMEM", ENOMEM },
+		      { "ENOBUFS", ENOBUFS }, { "ECONNRESET", ECONNRESET },  { "EINTR", EINTR },
+		      { "EPIPE", EPIPE },     { "ENOSPC", ENOSPC },          { "ECONNABORTED", ECONNABORTED },
 		      { "EACCES", EACCES },   { "ENETUNREACH", ENETUNREACH } };
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -576,7 +578,8 @@ static void tell(void)
 	for (; told_lines < world_line_count(); told_lines++)
 		(void)printf("  log %s\n", world_line(told_lines)->text);
 	for (const struct end *e = kernel_origins(); e; e = e->next)
-		(void)printf("  origin%u:%s%s %s\n", ++i, e->saw_reset ? " reset" : "", e->saw_end ? " end" : "", text_show(&t.arena, received(e)));
+		(void)printf("  origin%u:%s%s %s\n", ++i, e->saw_reset ? " reset" : "", e->saw_end ? " end" : "",
+			     text_show(&t.arena, received(e)));
 	for (unsigned c = 0; c < CLIENTS; c++)
 		if (t.clients[c])
 			(void)printf("  client%u:%s%s %s\n", c + 1, t.clients[c]->saw_reset ? " reset" : "",

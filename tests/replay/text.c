@@ -268,7 +268,7 @@ static void put_server_name(struct bytes *b, const char *name)
 struct span text_hello(struct arena *a, const char *name, bool ech)
 {
 	static const unsigned char versions[] = { 4, 3, 4, 3, 3 }, ech_payload[] = { 0, 0, 1, 0, 1, 9, 0, 1, 'e', 0, 1, 'p' },
-			  start[] = { 3, 3 }, choices[] = { 0, 4, 0x13, 1, 0xc0, 0x2f, 1, 0 };
+				   start[] = { 3, 3 }, choices[] = { 0, 4, 0x13, 1, 0xc0, 0x2f, 1, 0 };
 	struct bytes extensions = { .arena = a }, hello = { .arena = a }, message = { .arena = a }, record = { .arena = a };
 
 	if (*name)

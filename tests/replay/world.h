@@ -6,7 +6,6 @@
 #include "kernel.h"
 
 #include "gate/worker.h"
-#include "policy/host.h"
 
 enum { WORLD_LINES = 512, WORLD_LINE_BYTES = 640, WORLD_NAMES = 64 };
 
@@ -32,8 +31,6 @@ struct world_hooks {
  * down=.. detail="..."", what is not there left out. */
 struct world_line {
 	char text[WORLD_LINE_BYTES];
-	struct decision decision; /* its pointers are not valid any more */
-	struct host host;         /* length 0: not a canonical one */
 };
 
 /* entries: of the list of cli-pod, NULL at the end; NULL: cli-pod is not in the policy. */

@@ -105,7 +105,7 @@ static int start(void **state)
 	make_generation(&generations[0], 1, true);
 	make_generation(&generations[1], 2, false);
 	worker = (struct worker) { .loop = loop_new(),
-				   .pipes = pipe_pool_new(4),
+				   .pipes = pipe_pool_new(4, 8),
 				   .pools = conn_pools_new(),
 				   .audit = audit_new(1, &err),
 				   .generation = &generations[0] };

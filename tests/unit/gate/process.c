@@ -74,7 +74,7 @@ static int setup(void **state)
 	return start(state, 4096);
 }
 
-/* Enough for 22 connections. */
+/* Enough for 44 connections. */
 static int setup_few_files(void **state)
 {
 	return start(state, 600);
@@ -415,11 +415,11 @@ static void a_drain_ends_it(void **state)
 	(void)close(fd);
 }
 
-/* Of 22 connections one pod gets 11, the next 5; who is over is reset, and may try again when another is closed. */
+/* Of 44 connections one pod gets 36, the next 7; who is over is reset, and may try again when another is closed. */
 static void no_pod_takes_all(void **state)
 {
 	struct process *p = *state;
-	int fds[30], other[30], log_pipe = open("/dev/null", O_WRONLY | O_APPEND | O_CLOEXEC);
+	int fds[50], other[50], log_pipe = open("/dev/null", O_WRONLY | O_APPEND | O_CLOEXEC);
 	uint32_t open_now = 0;
 
 	(void)hear(p, GATE_READY);
@@ -427,30 +427,30 @@ static void no_pod_takes_all(void **state)
 	(void)close(log_pipe);
 	assert_int_equal(publish(p, gate_test_block(&p->arena), SEALS, 1).refused, 0);
 	attach(p, 1);
-	for (int i = 0; i < 30; i++) {
+	for (int i = 0; i < 50; i++) {
 		assert_true((fds[i] = connect_to(p)) >= 0);
-		(void)wait_open(p, open_now += i < 11);
+		(void)wait_open(p, open_now += i < 36);
 	}
-	for (int i = 11; i < 30; i++)
+	for (int i = 36; i < 50; i++)
 		assert_true(is_closed(fds[i]));
 	close_listeners(p);
 	attach(p, 2);
-	for (int i = 0; i < 30; i++) {
+	for (int i = 0; i < 50; i++) {
 		assert_true((other[i] = connect_to(p)) >= 0);
-		(void)wait_open(p, open_now += i < 6);
+		(void)wait_open(p, open_now += i < 7);
 	}
-	const struct gate_message m = wait_open(p, 17);
+	const struct gate_message m = wait_open(p, 43);
 
-	assert_int_equal(m.counters.connections, 60);
-	assert_int_equal(m.counters.denied, 43);
+	assert_int_equal(m.counters.connections, 100);
+	assert_int_equal(m.counters.denied, 57);
 	tell(p, &(struct gate_message) { .kind = GATE_DETACH, .id = 1 }, NULL, 0);
-	(void)wait_open(p, 6);
-	for (int i = 6; i < 11; i++) {
+	(void)wait_open(p, 7);
+	for (int i = 7; i < 11; i++) {
 		(void)close(other[i]);
 		assert_true((other[i] = connect_to(p)) >= 0);
 		(void)wait_open(p, (uint32_t)i + 1);
 	}
-	for (int i = 0; i < 30; i++) {
+	for (int i = 0; i < 50; i++) {
 		(void)close(fds[i]);
 		(void)close(other[i]);
 	}

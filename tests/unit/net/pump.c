@@ -52,7 +52,7 @@ static int make_bench(void **state)
 		return -1;
 	tcp_pair(in);
 	tcp_pair(out);
-	*b = (struct bench) { .client = in[0], .from = in[1], .to = out[0], .server = out[1], .pool = pipe_pool_new(4) };
+	*b = (struct bench) { .client = in[0], .from = in[1], .to = out[0], .server = out[1], .pool = pipe_pool_new(4, 8) };
 	*state = b;
 	return b->pool ? 0 : -1;
 }
@@ -188,7 +188,7 @@ static int open_fds(void)
 static void an_idle_pump_holds_no_pipe(void **state)
 {
 	struct bench *b = *state;
-	struct pipe_pool *no_spares = pipe_pool_new(0);
+	struct pipe_pool *no_spares = pipe_pool_new(0, 8);
 	const int before = open_fds();
 
 	assert_int_equal(pump_move(&b->pump, no_spares, b->from, b->to, UINT64_MAX, true), PUMP_WAIT_FROM);
@@ -320,6 +320,14 @@ static void resets_on_either_side_are_failures(void **state)
 	assert_int_equal(back.in_pipe, 0);
 }
 
+static void fill_up(int fd)
+{
+	static char bytes[65536];
+
+	while (send(fd, bytes, sizeof bytes, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+		;
+}
+
 static void without_a_pipe_it_fails_and_loses_nothing(void **state)
 {
 	struct bench *b = *state;
@@ -340,6 +348,34 @@ static void without_a_pipe_it_fails_and_loses_nothing(void **state)
 	expect_text(b->server, "kept");
 }
 
+/* A pool of one pipe, which another pump holds: its bytes wait for a reader. */
+static void a_pool_has_so_many_pipes_and_no_more(void **state)
+{
+	struct bench *b = *state;
+	struct pipe_pool *one = pipe_pool_new(1, 1);
+	struct pump holder = { 0 };
+	int in[2], out[2];
+
+	tcp_pair(in);
+	tcp_pair(out);
+	fill_up(out[0]);
+	send_text(in[0], "stays");
+	wait_for(in[1], POLLIN);
+	assert_int_equal(pump_move(&holder, one, in[1], out[0], UINT64_MAX, true), PUMP_WAIT_TO);
+	send_text(b->client, "kept");
+	wait_for(b->from, POLLIN);
+	assert_int_equal(pump_move(&b->pump, one, b->from, b->to, UINT64_MAX, true), PUMP_FAILED);
+	assert_int_equal(errno, EMFILE);
+	pump_close(&holder, one);
+	assert_int_equal(pump_move(&b->pump, one, b->from, b->to, UINT64_MAX, true), PUMP_WAIT_FROM);
+	expect_text(b->server, "kept");
+	pipe_pool_free(one);
+	for (int i = 0; i < 2; i++) {
+		(void)close(in[i]);
+		(void)close(out[i]);
+	}
+}
+
 int main(void)
 {
 #define ON_BENCH(name) cmocka_unit_test_setup_teardown(name, make_bench, free_bench)
@@ -353,6 +389,7 @@ int main(void)
 		ON_BENCH(an_end_before_the_limit_is_not_passed_on),
 		ON_BENCH(resets_on_either_side_are_failures),
 		ON_BENCH(without_a_pipe_it_fails_and_loses_nothing),
+		ON_BENCH(a_pool_has_so_many_pipes_and_no_more),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -70,6 +70,13 @@ static const struct row rows[] = {
 	{ BYTES("0\r\nX: y\rz\r\n"), WIRE_BAD, 8 },
 	{ BYTES("0\r\nX: \0\r\n\r\n"), WIRE_BAD, 6 },
 	{ BYTES("0\r\n\rX"), WIRE_BAD, 4 },
+	/* trailers that would reframe the message (RFC 9110 6.5.1), and names that only look like those */
+	{ BYTES("0\r\nContent-Length: 1\r\n\r\n"), WIRE_BAD, 17 },
+	{ BYTES("0\r\nX: y\r\ntransfer-ENCODING:chunked\r\n\r\n"), WIRE_BAD, 26 },
+	{ BYTES("0\r\nTransfer_Encoding: chunked\r\n\r\n"), WIRE_BAD, 20 },
+	{ BYTES("0\r\nHost: a\r\n\r\n"), WIRE_BAD, 7 },
+	{ BYTES("0\r\nTE: a\r\n\r\n"), WIRE_BAD, 5 },
+	{ BYTES("0\r\nHosts: a\r\nContent-Lengt: 1\r\nT: a\r\n\r\n"), WIRE_DONE, 39 },
 };
 
 /* In pieces: `first` bytes, then `step` at a time. */
