@@ -7,13 +7,16 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 LAB = TOP / "tests/lab/lab"
 FAR = "142.250.74.72"  # own.googleapis.com, which waits for servers of ours
 FAR_PORT = 7000
+GATE_ID = 0x6FFF0000
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -67,6 +70,7 @@ class Bench:
         self.children = []
 
     def __enter__(self):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
         subprocess.run([LAB, "up", self.lab], check=True)
         try:
             shutil.copytree(TOP / "examples/seed", self.project)
@@ -104,6 +108,14 @@ class Bench:
     def pod_pid(self, pod):
         return next(c["pid"] for p in self.ps()["pods"] if p["name"] == pod for c in p["containers"] if c["state"] == "running")
 
+    def limit_files(self, soft):
+        """How many files the gate may have open from now on; None: as at its start. By a process of its own user, which needs no power."""
+        pid = self.gate().pid
+        limits = next(line for line in pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith("Max open files"))
+        hard = limits.split()[4]
+        subprocess.run(["setpriv", f"--reuid={GATE_ID}", f"--regid={GATE_ID}", "--clear-groups", "prlimit", f"--pid={pid}",
+                        f"--nofile={hard if soft is None else soft}:{hard}"], check=True)
+
     def inside(self, where):
         """The words before a command that put it on a host of the lab, or into the network of a pod."""
         if where in ("host", "internet", "witness"):
@@ -127,7 +139,7 @@ class Bench:
 
 
 def numbers(line):
-    words = line.split()
+    words = line.splitlines()[0].split()
     return {words[i]: float(words[i + 1]) for i in range(0, len(words) - 1, 2)}
 
 

@@ -5,7 +5,8 @@
  *   get      GETs                              connect  CONNECT, 32 bytes there and back, end
  *   bulk     CONNECT, then `bytes` come down   idle     tunnels that say nothing, until standard input ends
  *   slow     heads, a byte each second         garbage  connections with bytes that mean nothing
- *   serve    the far end of tunnels: sends back what it gets, or, asked "S<number>\n", that many bytes
+ *   serve    the far end of tunnels: sends back what it gets, or, asked "S<number>\n", that many bytes; a CONNECT that a proxy
+ *            passes on, as HAProxy does, it answers with 200
  *
  *   proxy=ADDR:PORT  host=NAME  port=N  path=/P  conns=N (at once)  count=N (in all; 0: until seconds are over)  seconds=N
  *   rate=N (starts a second; 0: the next when one is done)  keep=0|1  status=N (what get expects)  bytes=N
@@ -305,6 +306,8 @@ static void serve_accept(struct slot *listener)
 
 static void serve_event(struct slot *s)
 {
+	static const char established[] = "HTTP/1.1 200 Connection established\r\n\r\n";
+
 	if (s->left == 0) {
 		const ssize_t n = recv(s->fd, scratch, sizeof scratch - 1, 0);
 
@@ -316,6 +319,10 @@ static void serve_event(struct slot *s)
 			return;
 		}
 		scratch[n] = '\0';
+		if (strncmp(scratch, "CONNECT ", 8) == 0) {
+			(void)!send(s->fd, established, sizeof established - 1, MSG_NOSIGNAL);
+			return;
+		}
 		if (scratch[0] != 'S') {
 			(void)!send(s->fd, scratch, (size_t)n, MSG_NOSIGNAL);
 			return;
