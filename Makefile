@@ -1,5 +1,5 @@
 # The front door. Meson and ninja do the work, in build/ (release) and build-*/ (sanitizers, fuzzing).
-.PHONY: all build demo check fuzz format install deps clean
+.PHONY: all build demo check fuzz bench format install deps clean
 
 all: build
 
@@ -25,6 +25,13 @@ SECONDS = 60
 fuzz:
 	@scripts/install-deps check
 	@scripts/fuzz $(SECONDS)
+
+# What it costs and holds: CPU of the gate next to HAProxy's (if that is installed), and one pod's attack against another's p99.
+bench: build
+	@scripts/install-deps check
+	@ninja -C build --quiet tests/bench/load
+	@tests/bench/gate
+	@tests/bench/isolation
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -16,7 +16,8 @@
 	X("explain", cmd_explain, "tell what the policy says to a pod and a URL") \
 	X("verify", cmd_verify, "prove that the walls hold")                      \
 	X("supervise", cmd_supervise, NULL)                                       \
-	X("gate-role", cmd_gate_role, NULL)
+	X("gate-role", cmd_gate_role, NULL)                                       \
+	X("hook", cmd_hook, NULL)
 
 #define X(name, function, help) int function(int argc, char **argv);
 CMD_VERBS(X)

@@ -7,6 +7,7 @@
 #include "cmd/project.h"
 #include "cmd/say.h"
 #include "engine/control.h"
+#include "engine/podman_files.h"
 #include "engine/supervisor.h"
 
 enum { TIMEOUT_S = 5 };
@@ -14,11 +15,11 @@ enum { TIMEOUT_S = 5 };
 /* No supervisor: what a killed one left is cleaned up. */
 static int not_up(const char *project, struct err *err)
 {
-	char dir[PATH_MAX];
+	char dir[PATH_MAX], podman[PODMAN_PATH];
 
 	if (control_run_dir(project, dir, sizeof dir, err) < 0)
 		return -1;
-	if (access(dir, F_OK) == 0) {
+	if (access(dir, F_OK) == 0 || (podman_dir(project, podman, err) == 0 && access(podman, F_OK) == 0)) {
 		if (supervisor_clean_stale(project, err) < 0)
 			return err_wrap(err, "cleaning up after project %s", project);
 		printf("project %s is not up; what its last supervisor left is gone\n", project);

@@ -31,6 +31,7 @@ struct exec_options {
 struct inside {
 	int pidfd;
 	struct container_spec spec;
+	const char *podman, *setting; /* Podman's id of the container, and what to set for its commands; NULL: one of our own */
 };
 
 static const struct target *find_target(const struct exec_options *o, const json_t *ps, struct arena *a, struct err *err)
@@ -118,6 +119,12 @@ static int enter(const struct exec_options *o, struct arena *a, struct inside *r
 	}
 	if (!reply)
 		return -1;
+	const char *engine = json_string_value(json_object_get(reply, "engine"));
+
+	if (engine && strcmp(engine, "podman") == 0) {
+		ret->podman = arena_strdup(a, json_string_value(json_object_get(reply, "id")));
+		ret->setting = arena_strdup(a, json_string_value(json_object_get(reply, "setting")));
+	}
 	fill_spec(o, reply, a, &ret->spec);
 	json_decref(reply);
 	return 0;
@@ -145,6 +152,36 @@ static int run_inside(const struct exec_options *o, struct inside *p, struct err
 	return code;
 }
 
+/* Podman enters its own containers; this process becomes it. */
+static int become_podman(const struct exec_options *o, const struct inside *p, struct arena *a, struct err *err)
+{
+	struct strings argv = { 0 };
+	const char *term = getenv("TERM");
+
+	ARENA_PUSH(a, argv.items, argv.count) = "podman";
+	ARENA_PUSH(a, argv.items, argv.count) = "exec";
+	if (o->interactive)
+		ARENA_PUSH(a, argv.items, argv.count) = "--interactive";
+	if (o->terminal)
+		ARENA_PUSH(a, argv.items, argv.count) = "--tty";
+	if (o->uid <= UID_LIMIT)
+		ARENA_PUSH(a, argv.items, argv.count) = arena_printf(a, "--user=%u:%u", o->uid, o->gid);
+	if (o->workdir)
+		ARENA_PUSH(a, argv.items, argv.count) = arena_printf(a, "--workdir=%s", o->workdir);
+	if (o->terminal && term)
+		ARENA_PUSH(a, argv.items, argv.count) = arena_printf(a, "--env=TERM=%s", term);
+	for (size_t i = 0; i < o->env.count; i++)
+		ARENA_PUSH(a, argv.items, argv.count) = arena_printf(a, "--env=%s", o->env.items[i]);
+	ARENA_PUSH(a, argv.items, argv.count) = p->podman;
+	for (size_t i = 0; o->argv[i]; i++)
+		ARENA_PUSH(a, argv.items, argv.count) = o->argv[i];
+	ARENA_PUSH(a, argv.items, argv.count) = NULL;
+	if (putenv((char *)p->setting) != 0)
+		return err_errno(err, "the environment of podman");
+	(void)execvp(argv.items[0], (char *const *)argv.items);
+	return err_errno(err, "podman cannot be run");
+}
+
 static int exec_run(const struct exec_options *o, struct arena *a)
 {
 	struct inside p = { .pidfd = -1 };
@@ -152,7 +189,7 @@ static int exec_run(const struct exec_options *o, struct arena *a)
 
 	if (enter(o, a, &p, &err) < 0)
 		return say_err("exec", &err);
-	const int code = run_inside(o, &p, &err);
+	const int code = p.podman ? become_podman(o, &p, a, &err) : run_inside(o, &p, &err);
 
 	fd_close(&p.pidfd);
 	return code < 0 ? program_status("exec", &err) : code;

@@ -27,6 +27,9 @@ struct followed {
 	size_t used;
 	uint64_t skip; /* lines that are not shown */
 	int fd;
+	bool stamped; /* Podman's: "TIME STREAM F " before each line; P for a piece of one */
+	bool piece;
+	unsigned stamps; /* of the three that have passed */
 };
 
 /* --- lines --- */
@@ -58,9 +61,31 @@ static void pass_line(struct follow *f, struct followed *x, bool ended)
 		print_line(f, x->label, line, ended);
 }
 
+/* true: the byte is no part of what the program printed. */
+static bool is_stamp(struct followed *x, char byte)
+{
+	if (!x->stamped)
+		return false;
+	if (byte == '\n') {
+		const bool hidden = x->stamps < 3 || x->piece;
+
+		x->stamps = 0;
+		return hidden;
+	}
+	if (x->stamps == 3)
+		return false;
+	if (byte == ' ')
+		x->stamps++;
+	else if (x->stamps == 2)
+		x->piece = byte == 'P';
+	return true;
+}
+
 static void pass_bytes(struct follow *f, struct followed *x, const char *bytes, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
+		if (is_stamp(x, bytes[i]))
+			continue;
 		if (bytes[i] == '\n') {
 			pass_line(f, x, true);
 			continue;
@@ -168,6 +193,47 @@ static int scan_logs(const char *project, const char *logs, struct arena *a, str
 	return 0;
 }
 
+static void add_podman(struct follow *f, const json_t *ps, const struct target *t, struct arena *a)
+{
+	const json_t *pods = json_object_get(ps, "pods"), *pod, *c;
+	size_t i, k;
+
+	json_array_foreach(pods, i, pod)
+	{
+		const char *its = json_string_value(json_object_get(pod, "name"));
+
+		if (!its || strcmp(its, t->pod) != 0)
+			continue;
+		json_array_foreach(json_object_get(pod, "containers"), k, c)
+		{
+			const char *container = json_string_value(json_object_get(c, "name"));
+			const char *path = json_string_value(json_object_get(c, "log"));
+
+			if (!container || !path || strcmp(container, t->container) != 0)
+				continue;
+			follow_file(f, arena_strdup(a, path), arena_printf(a, "%s/%s", its, container), a);
+			f->files[f->count - 1].stamped = true;
+		}
+	}
+}
+
+/* Podman keeps the logs of its containers; the supervisor knows where. */
+static int follow_podman(struct follow *f, const char *project, const char *name, struct arena *a, struct err *err)
+{
+	json_t *ps = control_call(project, json_pack("{s:s}", "verb", "ps"), NULL, NULL, 0, NULL, err);
+
+	if (!ps)
+		return -1;
+	const struct targets all = targets_of_ps(ps, a);
+	struct targets chosen = all;
+	const int rc = name ? target_select(&all, name, a, &chosen, err) : 0;
+
+	for (size_t i = 0; rc == 0 && i < chosen.count; i++)
+		add_podman(f, ps, &chosen.items[i], a);
+	json_decref(ps);
+	return rc;
+}
+
 int follow_containers(struct follow *f, const char *project, const char *name, struct arena *a, struct err *err)
 {
 	char dir[PATH_MAX];
@@ -177,6 +243,8 @@ int follow_containers(struct follow *f, const char *project, const char *name, s
 		return -1;
 	const char *logs = arena_printf(a, "%s/logs", dir);
 
+	if (access(dir, F_OK) == 0 && access(logs, F_OK) < 0)
+		return follow_podman(f, project, name, a, err);
 	if (scan_logs(project, logs, a, &all, err) < 0)
 		return -1;
 	chosen = all;

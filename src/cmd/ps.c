@@ -84,6 +84,8 @@ static void add_pod(struct table *t, const json_t *pod, struct arena *a)
 
 	if (json_array_size(containers) == 0)
 		ARENA_PUSH(a, t->rows, t->count) = (struct row) { { name, "-", state, "-", "-", addresses }, COLOR_YELLOW };
+	const bool bare = json_is_false(json_object_get(pod, "walls"));
+
 	for (size_t i = 0; i < json_array_size(containers); i++) {
 		const json_t *c = json_array_get(containers, i);
 		const char *kind = json_is_true(json_object_get(c, "init")) ? " (init)" : "";
@@ -91,7 +93,10 @@ static void add_pod(struct table *t, const json_t *pod, struct arena *a)
 		const char *restarts = arena_printf(a, "%lld", number_of(c, "restarts"));
 
 		ARENA_PUSH(a, t->rows, t->count) =
-			(struct row) { { name, container, state_of(c, a), restarts, age_of(c, a), addresses }, color_of(c) };
+			(struct row) { { name, container,
+					 bare ? arena_printf(a, "%s, WITHOUT WALLS", state_of(c, a)) : state_of(c, a), restarts,
+					 age_of(c, a), addresses },
+				       bare ? COLOR_RED : color_of(c) };
 	}
 }
 

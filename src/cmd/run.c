@@ -3,6 +3,7 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -12,10 +13,10 @@
 #include "cmd/options.h"
 #include "cmd/program.h"
 #include "cmd/say.h"
-#include "cmd/sockets.h"
 #include "cmd/values.h"
 #include "config/project.h"
 #include "engine/sandbox.h"
+#include "engine/volumes.h"
 
 enum { LIST_BYTES_MOST = 64 * 1024 * 1024, VOLUMES_MOST = 64, PIDS_MOST = 1000000 };
 
@@ -42,7 +43,7 @@ static int read_rules(struct run *r, const struct run_options *o, struct err *er
 	for (size_t i = 0; i < o->allow_files.count; i++) {
 		struct span text;
 
-		if (fd_read_file(o->allow_files.items[i], LIST_BYTES_MOST, r->arena, &text, err) < 0 ||
+		if (fd_read_settled(o->allow_files.items[i], LIST_BYTES_MOST, r->arena, &text, err) < 0 ||
 		    config_list_parse(text, o->allow_files.items[i], r->arena, &r->rules, &count, err) < 0)
 			return -1;
 	}
@@ -67,6 +68,13 @@ static bool is_or_below(const char *path, const char *dir)
 	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
 }
 
+static const char *way_out(struct run *r, const char *path, bool writable)
+{
+	FD_CLOSE int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? NULL : volume_way_out(fd, path, writable, r->arena);
+}
+
 static int add_volume(struct run *r, const char *given, struct err *err)
 {
 	const size_t n = strlen(given);
@@ -88,12 +96,11 @@ static int add_volume(struct run *r, const char *given, struct err *err)
 		return err_set(err, ERR_INPUT, "-v %s: %s is refused: %s", given, real, why);
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
 		return err_set(err, ERR_INPUT, "-v %s: only directories and files can be given", given);
-	const char *socket = socket_below(real, r->arena);
+	const char *way = way_out(r, real, !read_only);
 
-	if (socket)
-		return err_set(err, ERR_INPUT,
-			       "-v %s: %s is a socket, which reaches the host without a network; give a directory without one",
-			       given, socket);
+	if (way)
+		return err_set(err, ERR_INPUT, "-v %s: it reaches the host without a network: %s; give a directory without one",
+			       given, way);
 	r->volumes[r->volume_count++] = (struct sandbox_volume) { arena_strdup(r->arena, real), read_only };
 	return 0;
 }
@@ -128,9 +135,9 @@ static const char *why_not(struct run *r, const char *cwd)
 		return why;
 	if (is_home(cwd))
 		return "it is or holds a home directory";
-	const char *socket = socket_below(cwd, r->arena);
+	const char *way = way_out(r, cwd, false);
 
-	return socket ? arena_printf(r->arena, "%s is a socket, which reaches the host without a network", socket) : NULL;
+	return way ? arena_printf(r->arena, "it reaches the host without a network: %s", way) : NULL;
 }
 
 /* The current directory, read-only, unless a volume has it already or it is one that is not given unasked. */
@@ -197,13 +204,15 @@ static int read_volumes(struct run *r, const struct run_options *o, struct err *
 static int check_log(struct run *r, const char *log, struct err *err)
 {
 	char real[PATH_MAX];
+	struct stat st;
 
 	if (!log)
 		return 0;
 	const char *slash = strrchr(log, '/');
 	const char *dir = !slash ? "." : slash == log ? "/" : arena_span(r->arena, (struct span) { log, (size_t)(slash - log) });
 
-	if (!realpath(realpath(log, real) ? log : dir, real))
+	/* One that is not there yet is made in dir; a link that leads nowhere would have it made who knows where. */
+	if (!realpath(log, real) && (lstat(log, &st) == 0 || !realpath(dir, real)))
 		return err_set(err, ERR_INPUT, "--log %s: %s", log, strerror(errno));
 	for (size_t i = 0; i < r->volume_count; i++)
 		if (!r->volumes[i].read_only && is_or_below(real, r->volumes[i].path))

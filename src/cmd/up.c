@@ -12,17 +12,23 @@
 #include "cmd/values.h"
 #include "config/project.h"
 #include "engine/control.h"
+#include "engine/podman_files.h"
 #include "engine/supervisor.h"
 #include "plan/plan.h"
 
 enum { WORKERS_MOST = 64, FOREGROUND_DOWN_S = 5, FOREGROUND_TAIL = 100 };
 
 struct up_options {
-	const char *file, *project;
+	const char *file, *project, *engine;
 	bool host_root, dry_run, jail, foreground;
 	unsigned workers;
 	struct strings dns;
 };
+
+static bool on_podman(const struct up_options *o)
+{
+	return strcmp(o->engine, "podman") == 0;
+}
 
 static void print_strings(FILE *to, const struct strings *lines)
 {
@@ -43,6 +49,27 @@ static void print_plan(const struct up_options *o, const struct plan *p, struct 
 		printf("\nthe jail of pod %s:\n%s", p->pods[i].pod->name, plan_ruleset(p, &p->pods[i], a));
 }
 
+/* What `podman kube play` will be given. */
+static int print_podman(const struct up_options *o, const struct plan *p, struct arena *a)
+{
+	char dir[PODMAN_PATH], pod_dir[PODMAN_PATH];
+	struct err err = { 0 };
+
+	if (podman_dir(o->project, dir, &err) < 0)
+		return say_err("up", &err);
+	for (size_t i = 0; i < p->pod_count; i++) {
+		const char *why = plan_podman_refuses(&p->pods[i], a);
+
+		if (why)
+			return say_error("up", "pod %s: %s", p->pods[i].pod->name, why);
+		podman_files_pod_dir(dir, p->pods[i].pod->name, pod_dir);
+		const struct podman_pod how = { .project = o->project, .dir = pod_dir, .seccomp = PODMAN_SECCOMP };
+
+		printf("\npod %s for Podman:\n%s", p->pods[i].pod->name, plan_podman(p, &p->pods[i], &how, a));
+	}
+	return 0;
+}
+
 static bool has_container(const struct manifest *m)
 {
 	for (size_t i = 0; i < m->pod_count; i++)
@@ -57,8 +84,8 @@ static int apply(const struct up_options *o, const struct manifest *m, struct er
 
 	for (size_t i = 0; i < o->dns.count; i++)
 		(void)json_array_append_new(dns, json_string(o->dns.items[i]));
-	json_t *request = json_pack("{s:s, s:s, s:b, s:o, s:i}", "verb", "apply", "manifest", m->path, "host_root",
-				    (int)o->host_root, "dns", dns, "workers", (int)o->workers);
+	json_t *request = json_pack("{s:s, s:s, s:s, s:b, s:o, s:i}", "verb", "apply", "manifest", m->path, "engine", o->engine,
+				    "host_root", (int)o->host_root, "dns", dns, "workers", (int)o->workers);
 
 	if (!request)
 		return err_set(err, ERR_INPUT, "%s: a path that is no UTF-8 cannot be handed to the supervisor; rename it",
@@ -97,13 +124,13 @@ static int stay(const struct up_options *o, struct arena *a, struct err *err)
 
 static int bring_up(const struct up_options *o, const struct manifest *m, struct arena *a, struct err *err)
 {
-	if (has_container(m) && !o->host_root)
-		return err_set(
-			err, ERR_INPUT,
-			"images are not supported yet; give --host-root, which maps every image to the host's own /usr, read-only");
-	if (geteuid() != 0)
+	if (has_container(m) && !o->host_root && !on_podman(o))
 		return err_set(err, ERR_INPUT,
-			       "the built-in engine needs root: run it with sudo; --dry-run shows the plan without");
+			       "the built-in engine does not run images yet; give --host-root, which maps every image to the "
+			       "host's own /usr, "
+			       "read-only, or --engine podman");
+	if (geteuid() != 0)
+		return err_set(err, ERR_INPUT, "it needs root: run it with sudo; --dry-run shows the plan without");
 	if (supervisor_ensure(o->project, err) < 0 || apply(o, m, err) < 0)
 		return -1;
 	return o->foreground ? stay(o, a, err) : 0;
@@ -125,8 +152,10 @@ static int up_run(struct up_options *o, struct arena *a)
 		return say_err("up", &err);
 	if (o->dry_run) {
 		print_strings(stdout, &m->notes);
-		print_plan(o, plan_make(m, a), a);
-		return 0;
+		const struct plan *p = plan_make(m, a);
+
+		print_plan(o, p, a);
+		return on_podman(o) ? print_podman(o, p, a) : 0;
 	}
 	return bring_up(o, m, a, &err) < 0 ? say_err("up", &err) : 0;
 }
@@ -135,6 +164,10 @@ static int check(const struct up_options *o)
 {
 	if (o->workers > WORKERS_MOST)
 		return say_error("up", "--workers takes at most %d", WORKERS_MOST);
+	if (!on_podman(o) && strcmp(o->engine, "builtin") != 0)
+		return say_error("up", "--engine is builtin or podman, not '%.40s'", o->engine);
+	if (on_podman(o) && o->host_root)
+		return say_error("up", "--host-root is of the built-in engine; Podman runs images");
 	if (o->jail && !o->dry_run)
 		return say_error("up", "--jail goes with --dry-run");
 	return dns_check("up", &o->dns);
@@ -142,12 +175,12 @@ static int check(const struct up_options *o)
 
 int cmd_up(int argc, char **argv)
 {
-	struct up_options o = { .file = MANIFEST_DEFAULT };
+	struct up_options o = { .file = MANIFEST_DEFAULT, .engine = "builtin" };
 	const struct option_spec options[] = {
 		OPTION_TEXT('f', "file", "FILE", &o.file, "the manifest; default: " MANIFEST_DEFAULT),
 		OPTION_TEXT('p', "project", "NAME", &o.project, "the project's name; default: that of the manifest's directory"),
-		OPTION_FLAG(0, "host-root", &o.host_root,
-			    "every image is the host's own /usr, read-only (images are not supported yet)"),
+		OPTION_TEXT(0, "engine", "NAME", &o.engine, "builtin (the default), or podman: images that Podman has, run by it"),
+		OPTION_FLAG(0, "host-root", &o.host_root, "builtin: every image is the host's own /usr, read-only"),
 		OPTION_FLAG('n', "dry-run", &o.dry_run, "print the plan and change nothing; needs no root"),
 		OPTION_FLAG(0, "jail", &o.jail, "with --dry-run: print each pod's nftables ruleset too"),
 		OPTION_FLAG(0, "foreground", &o.foreground, "stay, show what containers print, and go down on Ctrl-C"),
@@ -163,6 +196,7 @@ int cmd_up(int argc, char **argv)
 			 "changed and leaves the rest alone. A pod whose walls cannot be put up does not start.",
 		.examples = "  stockade up --host-root\n"
 			    "  stockade up -f examples/seed/pods.yaml --host-root\n"
+			    "  stockade up --engine podman\n"
 			    "  stockade up --dry-run --jail",
 		.options = options,
 	};

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "config/project.h"
+#include "engine/podman.h"
 #include "engine/pods.h"
 
 enum { REPLACE_MS = 10000, WORKERS_MAX = 256 };
@@ -22,6 +23,8 @@ struct apply {
 	char dns[HOUSE_DNS][HOUSE_DNS_TEXT];
 	unsigned workers;
 	bool host_root, begun;
+	const struct pod_engine *engine;
+	unsigned look; /* of Podman's, that it waits for; 0: none */
 	struct plan_ref *plan;
 	size_t unsettled;
 	struct err problems; /* class 0: none */
@@ -209,7 +212,7 @@ static const struct plan_pod *planned(const struct plan *p, const char *name)
 
 static bool same(const struct live_pod *p, const struct plan_pod *to)
 {
-	return p->phase != POD_STOPPING && strcmp(p->planned->config_hash, to->config_hash) == 0;
+	return p->phase != POD_STOPPING && !p->outside && !p->podman.lost && strcmp(p->planned->config_hash, to->config_hash) == 0;
 }
 
 /* Stops what is no more, before anything is started: ports and names are free then. */
@@ -297,6 +300,21 @@ static void set_gate(struct apply *a)
 	}
 }
 
+static int set_engine(struct apply *a, struct err *err)
+{
+	struct house *h = a->house;
+
+	if (h->engine && h->engine != a->engine)
+		return err_set(err, ERR_INPUT, "the project runs on the engine %s; 'stockade down' first", h->engine->name);
+	h->engine = a->engine;
+	if (a->engine == &engine_podman)
+		return podman_prepare(h, a->plan->plan, a->client, err);
+	if (!a->host_root)
+		return err_set(err, ERR_INPUT,
+			       "images are not run yet: with --host-root every image is the host's own root, read-only");
+	return 0;
+}
+
 static int on_loaded(struct reload_request *r, const struct loaded *l, struct err *err)
 {
 	struct apply *a = (struct apply *)((char *)r - offsetof(struct apply, request));
@@ -306,9 +324,8 @@ static int on_loaded(struct reload_request *r, const struct loaded *l, struct er
 	a->plan = plan_ref_make(l, a->manifest, err);
 	if (!a->plan)
 		return -1;
-	if (!a->host_root)
-		return err_set(err, ERR_INPUT,
-			       "images are not run yet: with --host-root every image is the host's own root, read-only");
+	if (set_engine(a, err) < 0)
+		return -1;
 	memcpy(a->house->manifest, a->manifest, sizeof a->manifest);
 	set_gate(a);
 	return 0;
@@ -325,6 +342,27 @@ static void on_published(struct reload_request *r, const struct reload_outcome *
 	}
 	client_line(a->house, a->client, "policy: generation %llu is in force, hash %.12s%s", (unsigned long long)o->generation,
 		    o->hash, o->changed ? "" : ", unchanged");
+	if (a->engine == &engine_podman)
+		a->look = podman_look(a->house);
+	else
+		reconcile(a);
+}
+
+/* Somebody may have stopped or removed a pod by hand, or started one without its walls. */
+void apply_on_look(struct house *h, unsigned number)
+{
+	struct apply *a = h->applies;
+	struct err why = { 0 };
+
+	if (!a || a->look == 0 || a->look > number)
+		return;
+	a->look = 0;
+	if (h->podman.problem[0]) {
+		(void)err_set(&why, ERR_FAULT, "podman ps: %s", h->podman.problem);
+		add_problem(a, &why);
+		finish(a);
+		return;
+	}
 	reconcile(a);
 }
 
@@ -340,6 +378,7 @@ static void begin(struct apply *a)
 static int read_request(struct apply *a, const json_t *request, struct err *err)
 {
 	const char *manifest = json_string_value(json_object_get(request, "manifest"));
+	const char *engine = json_string_value(json_object_get(request, "engine"));
 	const json_t *dns = json_object_get(request, "dns");
 	const json_int_t workers = json_integer_value(json_object_get(request, "workers"));
 
@@ -358,6 +397,9 @@ static int read_request(struct apply *a, const json_t *request, struct err *err)
 		(void)snprintf(a->dns[i], HOUSE_DNS_TEXT, "%s", text);
 	}
 	(void)snprintf(a->manifest, sizeof a->manifest, "%s", manifest);
+	a->engine = engine && strcmp(engine, engine_podman.name) == 0 ? &engine_podman : &engine_builtin;
+	if (engine && strcmp(engine, a->engine->name) != 0)
+		return err_set(err, ERR_INPUT, "no such engine: %.40s", engine);
 	a->workers = (unsigned)workers;
 	a->host_root = json_is_true(json_object_get(request, "host_root"));
 	return 0;

@@ -8,6 +8,8 @@
 
 /* The request of `client`; it is answered when all is done. */
 void apply_ask(struct house *h, uint64_t client, const json_t *request);
+/* Podman has told what runs (engine/podman.h). */
+void apply_on_look(struct house *h, unsigned number);
 /* How many pods of the plan do not run as it says, plus those that run and are not in it. */
 size_t apply_differences(struct house *h, const struct plan *p);
 /* Those that have not begun are answered with an error; one at work ends by itself when its pods are stopped. */

@@ -1,6 +1,7 @@
 #include "engine/child.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -66,8 +67,13 @@ void child_kill(struct child *c)
 {
 	if (c->pid <= 0)
 		return;
+	struct pollfd end = { .fd = c->source.fd, .events = POLLIN };
+
 	child_signal(c, SIGKILL);
-	(void)reap(c->pid);
+	/* The first process of a container ends after all others in it: also after one that `exec` has brought in and, stopped
+	 * itself, does not reap. No such can hold up its keeper; it is dead but for its name. */
+	if (poll(&end, 1, CHILD_END_MS) == 1)
+		(void)reap(c->pid);
 	forget(c);
 }
 

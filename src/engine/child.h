@@ -17,7 +17,8 @@ struct child { /* starts zeroed; embedded in its owner */
 /* pid: a child of this process that nobody else waits for. On failure it is killed and reaped. */
 int child_watch(struct child *c, struct loop *l, pid_t pid, void (*ended)(struct child *c, int wait_status), struct err *err);
 void child_signal(struct child *c, int number); /* nothing to do when there is none */
-/* Ends it now: killed, reaped, forgotten; ended() is not called. */
+/* Ends it now: killed, reaped (if that takes no longer than CHILD_END_MS), forgotten; ended() is not called. */
+enum { CHILD_END_MS = 2000 };
 void child_kill(struct child *c);
 
 /* Forks. In the child (0): dies with the parent, default signals, nothing blocked. -1: err. */

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "engine/gate_link.h"
 #include "engine/loader.h"
+#include "engine/podman_life.h"
 #include "engine/reload.h"
 #include "engine/serve.h"
 #include "engine/watch.h"
@@ -24,12 +25,14 @@ struct plan_ref *plan_ref_take(struct plan_ref *r);
 void plan_ref_drop(struct plan_ref *r); /* NULL-safe */
 
 struct live_pod;
+struct pod_engine;
 struct apply;
 
 struct house {
 	const char *project;
 	char path[HOUSE_PATH]; /* of the run directory */
 	int dir, decisions;    /* the run directory; the decision log */
+	int host_mounts;       /* the mount namespace that it was started in */
 	struct loop *loop;
 	char manifest[HOUSE_PATH]; /* absolute; "" before the first apply */
 
@@ -42,6 +45,8 @@ struct house {
 	struct reload reload;
 	struct watch watch;
 	struct serve serve;
+	const struct pod_engine *engine; /* NULL before the first apply */
+	struct podman podman;
 	struct live_pod *pods;
 	struct apply *applies; /* the first is at work */
 

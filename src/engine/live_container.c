@@ -128,6 +128,11 @@ void live_container_kill(struct live_container *c)
 	clean(c);
 }
 
+pid_t live_container_pid(const struct live_container *c)
+{
+	return c->child.pid > 0 ? c->child.pid : c->pid;
+}
+
 json_t *live_container_describe(const struct live_container *c)
 {
 	char when[32] = "";
@@ -136,8 +141,9 @@ json_t *live_container_describe(const struct live_container *c)
 
 	if (c->started_at && gmtime_r(&c->started_at, &tm))
 		(void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return json_pack("{ss ss so so si ss* sb}", "name", c->planned->name, "state", state_names[c->state], "pid",
-			 runs ? json_integer(c->child.pid) : json_null(), "exit_code",
+	return json_pack("{ss ss so so si ss* sb ss* ss*}", "name", c->planned->name, "state", state_names[c->state], "pid",
+			 runs ? json_integer(live_container_pid(c)) : json_null(), "exit_code",
 			 c->exit_code < 0 ? json_null() : json_integer(c->exit_code), "restarts", (int)c->restarts, "started_at",
-			 when[0] ? when : NULL, "init", (int)c->init);
+			 when[0] ? when : NULL, "init", (int)c->init, "id", c->id[0] ? c->id : NULL, "log",
+			 c->log_path[0] ? c->log_path : NULL);
 }

@@ -12,6 +12,7 @@ int live_container_start(struct live_container *c, void (*ended)(struct live_con
 void live_container_start_later(struct live_container *c);
 /* Ends it now, without a word to anybody. Idle ones too. */
 void live_container_kill(struct live_container *c);
+pid_t live_container_pid(const struct live_container *c);
 json_t *live_container_describe(const struct live_container *c);
 
 bool restart_wanted(enum restart_policy policy, int exit_code);

@@ -41,17 +41,16 @@ static int put_up_jail(void *arg, int *ret_fds, struct err *err)
 	return ret_fds[0] < 0 ? err_wrap(err, "the log of refused packets") : 0;
 }
 
-static int raise_all(struct pod_walls *w, const struct plan *p, const struct plan_pod *pod, struct err *err)
+static int read_back(void *arg, int *ret_fds, struct err *err)
+{
+	return jail_check(arg, err);
+}
+
+/* What stands in the network namespace, whoever has made it. */
+static int raise_inside(struct pod_walls *w, const struct plan *p, const struct plan_pod *pod, struct err *err)
 {
 	struct arena a = { 0 };
 	int drops = -1;
-
-	w->userns = container_userns(w->uid_base, err);
-	if (w->userns < 0)
-		return err_wrap(err, "the user namespace");
-	w->netns = netns_create(&pod->v4, &pod->v6, err);
-	if (w->netns < 0)
-		return err_wrap(err, "the network namespace");
 	const char *ruleset = plan_ruleset(p, pod, &a);
 	int rc = netns_run(w->netns, put_up_jail, (void *)ruleset, &drops, 1, err);
 
@@ -67,15 +66,51 @@ static int raise_all(struct pod_walls *w, const struct plan *p, const struct pla
 	return 0;
 }
 
-int pod_walls_raise(struct pod_walls *w, const struct plan *p, const struct plan_pod *pod, uint32_t uid_base, struct err *err)
+static int raise_all(struct pod_walls *w, const struct plan *p, const struct plan_pod *pod, struct err *err)
 {
-	*w = (struct pod_walls) { .userns = -1, .netns = -1, .uid_base = uid_base };
+	w->userns = container_userns(w->uid_base, err);
+	if (w->userns < 0)
+		return err_wrap(err, "the user namespace");
+	w->netns = netns_create(&pod->v4, &pod->v6, err);
+	if (w->netns < 0)
+		return err_wrap(err, "the network namespace");
+	return raise_inside(w, p, pod, err);
+}
+
+static void begin(struct pod_walls *w, int netns, uint32_t uid_base)
+{
+	*w = (struct pod_walls) { .userns = -1, .netns = netns, .uid_base = uid_base };
 	for (int i = 0; i < GATE_LISTENER_COUNT; i++)
 		w->listeners[i] = -1;
+}
+
+int pod_walls_raise(struct pod_walls *w, const struct plan *p, const struct plan_pod *pod, uint32_t uid_base, struct err *err)
+{
+	begin(w, -1, uid_base);
 	if (raise_all(w, p, pod, err) == 0)
 		return 0;
 	pod_walls_close(w);
 	return -1;
+}
+
+int pod_walls_adopt(struct pod_walls *w, const struct plan *p, const struct plan_pod *pod, int netns, struct err *err)
+{
+	begin(w, netns, 0);
+	if (netns_adopt(netns, &pod->v4, &pod->v6, err) < 0)
+		(void)err_wrap(err, "the network namespace");
+	else if (raise_inside(w, p, pod, err) == 0)
+		return 0;
+	pod_walls_close(w);
+	return -1;
+}
+
+int pod_walls_check(const struct pod_walls *w, const struct plan *p, const struct plan_pod *pod, struct err *err)
+{
+	struct arena a = { 0 };
+	const int rc = netns_run(w->netns, read_back, (void *)plan_ruleset(p, pod, &a), NULL, 0, err);
+
+	arena_free(&a);
+	return rc;
 }
 
 void pod_walls_close(struct pod_walls *w)

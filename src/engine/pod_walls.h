@@ -19,6 +19,11 @@ uint32_t pod_uid_base_next(uint32_t base); /* the next place, when that one is t
 
 /* All or nothing: on -1 everything is closed again. */
 int pod_walls_raise(struct pod_walls *w, const struct plan *p, const struct plan_pod *pod, uint32_t uid_base, struct err *err);
+/* The same in a network namespace that is there already (netns_adopt); it has no user namespace of ours. netns: stolen, also on -1.
+ */
+int pod_walls_adopt(struct pod_walls *w, const struct plan *p, const struct plan_pod *pod, int netns, struct err *err);
+/* Is the jail still as it was put up? */
+int pod_walls_check(const struct pod_walls *w, const struct plan *p, const struct plan_pod *pod, struct err *err);
 void pod_walls_close(struct pod_walls *w); /* twice is fine after a raise */
 
 #endif

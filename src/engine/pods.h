@@ -8,10 +8,23 @@
 #include "engine/house.h"
 #include "engine/launch.h"
 #include "engine/pod_walls.h"
+#include "engine/podman_life.h"
 
 enum { POD_ATTACH_MS = 30000 };
 enum pod_phase { POD_ATTACHING, POD_INIT, POD_RUNNING, POD_STOPPING };
 enum container_state { CONTAINER_WAITING, CONTAINER_RUNNING, CONTAINER_BACKOFF, CONTAINER_EXITED, CONTAINER_STATE_COUNT };
+
+/* How pods come to be and end; everything else is the same for all. */
+struct pod_engine {
+	const char *name;
+	/* Begins to start it; ends with pod_settle or pod_fail, later. -1: nothing is begun, clear follows. */
+	int (*begin)(struct live_pod *p, struct err *err);
+	/* Ends with pod_go; again (first false): the shorter time counts. */
+	void (*stop)(struct live_pod *p, unsigned timeout_ms, bool first);
+	/* What this process holds for it, at once. */
+	void (*clear)(struct live_pod *p);
+};
+extern const struct pod_engine engine_builtin, engine_podman;
 
 struct live_container {
 	struct child child;
@@ -26,6 +39,9 @@ struct live_container {
 	uint64_t started_ms;
 	time_t started_at; /* 0: never */
 	char cgroup[256];
+	/* one of Podman's, as it was when last looked at */
+	pid_t pid;
+	char id[72], log_path[HOUSE_PATH];
 	void (*ended)(struct live_container *c);
 };
 
@@ -54,6 +70,8 @@ struct live_pod {
 	size_t container_count, init_count, at;
 	struct live_port *ports;
 	size_t port_count;
+	struct podman_life podman;
+	bool outside; /* one of its containers is not in the network namespace with the walls */
 	void (*settled)(void *arg, const struct err *why);
 	void *settled_arg;
 	void (*gone)(void *arg);
@@ -72,6 +90,10 @@ void pod_stop(struct live_pod *p, unsigned timeout_ms, void (*gone)(void *arg), 
 void pod_keep(struct live_pod *p, struct plan_ref *plan, const struct plan_pod *planned);
 /* One of its containers that runs: by name, or (NULL) the first. */
 struct live_container *pod_running(struct live_pod *p, const char *container, struct err *err);
+/* For engines: it is up (NULL) or could not be brought up; it is taken away, with settle; it has ended and is taken away. */
+void pod_settle(struct live_pod *p, const struct err *why);
+void pod_fail(struct live_pod *p, const struct err *why);
+void pod_go(struct live_pod *p);
 json_t *pod_describe(const struct live_pod *p);
 void pod_launch(const struct live_pod *p, struct launch_pod *ret);
 

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
@@ -194,9 +195,10 @@ static int serve(int listener, int netns, uint16_t port, pid_t parent)
 	/* The change of user has cleared it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		return 1;
-	struct relay r = {
-		.loop = loop_new(), .pipes = pipe_pool_new(16), .listener = { .fd = listener, .ready = accept_ready }, .port = port
-	};
+	struct relay r = { .loop = loop_new(),
+			   .pipes = pipe_pool_new(16, UINT_MAX),
+			   .listener = { .fd = listener, .ready = accept_ready },
+			   .port = port };
 
 	if (!r.loop || !r.pipes || loop_watch(r.loop, &r.listener, EPOLLIN) < 0)
 		return 1;

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "engine/apply.h"
 #include "engine/control.h"
+#include "engine/podman.h"
 #include "engine/pods.h"
 
 enum { BACKLOG = 64, STOP_DEFAULT_S = 10, STOP_MAX_S = 3600 };
@@ -25,6 +26,8 @@ struct client {
 	struct house *house;
 	struct deferred end;
 	uint64_t id;
+	int fd;        /* that came with its request, -1: none */
+	unsigned look; /* it waits for this look of Podman's; 0: for none */
 	bool asked, over, wants_status, wants_down;
 };
 
@@ -50,6 +53,7 @@ static void drop(struct client *c)
 	}
 	loop_forget(c->house->loop, &c->source);
 	fd_close(&c->source.fd);
+	fd_close(&c->fd);
 	if (s->count-- == SERVE_CLIENTS && s->listener.fd >= 0)
 		(void)loop_watch(c->house->loop, &s->listener, EPOLLIN);
 	c->end.run = release;
@@ -160,9 +164,12 @@ static json_t *describe(const struct house *h)
 		(void)json_array_insert_new(pods, 0, pod_describe(p));
 	json_t *error = h->reload.error[0] ? words(h->reload.error) : NULL;
 
-	return json_pack("{ss ss sI ss so s{si} so so*}", "project", h->project, "manifest", h->manifest, "generation",
-			 (json_int_t)h->reload.generation, "hash", h->reload.in_force ? h->reload.in_force->hash : "", "gate",
-			 describe_gate(h), "supervisor", "pid", (int)getpid(), "pods", pods, "reload_error", error);
+	if (h->podman.strangers)
+		(void)json_array_extend(pods, h->podman.strangers);
+	return json_pack("{ss ss ss sI ss so s{si} so so*}", "project", h->project, "engine", h->engine ? h->engine->name : "",
+			 "manifest", h->manifest, "generation", (json_int_t)h->reload.generation, "hash",
+			 h->reload.in_force ? h->reload.in_force->hash : "", "gate", describe_gate(h), "supervisor", "pid",
+			 (int)getpid(), "pods", pods, "reload_error", error);
 }
 
 static void answer_status(struct house *h)
@@ -191,11 +198,8 @@ void serve_on_status(struct house *h)
 	answer_status(h);
 }
 
-static void ask_ps(struct client *c, const json_t *request)
+static void ask_gate(struct house *h)
 {
-	struct house *h = c->house;
-
-	c->wants_status = true;
 	if (!h->gate_started || h->gate.state != GATE_SERVING) {
 		h->gate_answers = false;
 		answer_status(h);
@@ -203,6 +207,49 @@ static void ask_ps(struct client *c, const json_t *request)
 	}
 	loop_timer_set(h->loop, &h->serve.status, SERVE_STATUS_MS);
 	gate_link_status(&h->gate);
+}
+
+/* What is not known cannot be shown as if all were well. */
+void serve_on_look(struct house *h, unsigned number)
+{
+	struct err why = { .class = ERR_FAULT };
+	struct client *next;
+	bool any = false;
+
+	(void)snprintf(why.text, sizeof why.text, "podman ps: %s", h->podman.problem);
+	for (struct client *c = h->serve.clients; c; c = next) {
+		next = c->next;
+		if (c->look == 0 || c->look > number)
+			continue;
+		c->look = 0;
+		any = c->wants_status = true;
+		if (h->podman.problem[0])
+			client_done(h, c->id, NULL, &why, NULL, 0);
+	}
+	if (any)
+		ask_gate(h);
+}
+
+static void ask_ps(struct client *c, const json_t *request)
+{
+	if (c->house->podman.ready) {
+		c->look = podman_look(c->house);
+		return;
+	}
+	c->wants_status = true;
+	ask_gate(c->house);
+}
+
+/* --- podman's hook --- */
+
+static void ask_attach(struct client *c, const json_t *request)
+{
+	const char *pod = json_string_value(json_object_get(request, "pod"));
+
+	if (!pod || c->fd < 0)
+		refuse(c, ERR_INPUT, "the hook names a pod and gives its network namespace");
+	else
+		podman_attach(c->house, c->id, pod, fd_steal(&c->fd));
 }
 
 /* --- reload --- */
@@ -300,6 +347,27 @@ static json_t *env_of(const struct launch_pod *pod, const struct container *cont
 	return list;
 }
 
+static void enter_podman(struct client *c, const struct live_container *k)
+{
+	struct err err = { 0 };
+	struct launch_pod pod;
+	uid_t uid = 0;
+	gid_t gid = 0;
+	FD_CLOSE int pidfd = podman_pidfd(k, &uid, &gid, &err);
+
+	if (pidfd < 0) {
+		client_done(c->house, c->id, NULL, &err, NULL, 0);
+		return;
+	}
+	pod_launch(k->pod, &pod);
+	json_t *reply =
+		json_pack("{ss ss ss ss ss sI sI ss so}", "engine", "podman", "id", k->id, "setting", c->house->podman.env, "pod",
+			  k->pod->name, "container", k->planned->name, "uid", (json_int_t)uid, "gid", (json_int_t)gid, "cwd",
+			  k->planned->working_dir ? k->planned->working_dir : "/", "env", env_of(&pod, k->planned));
+
+	client_done(c->house, c->id, reply, NULL, &pidfd, 1);
+}
+
 static void ask_enter(struct client *c, const json_t *request)
 {
 	struct live_pod *p = pod_of(c, request);
@@ -317,6 +385,10 @@ static void ask_enter(struct client *c, const json_t *request)
 	}
 	const struct container *planned = k->planned;
 
+	if (c->house->engine == &engine_podman) {
+		enter_podman(c, k);
+		return;
+	}
 	pod_launch(p, &pod);
 	json_t *reply = json_pack("{ss ss sI sI ss so ss sI}", "pod", p->name, "container", planned->name, "uid",
 				  (json_int_t)(planned->run_as_user > 0 ? planned->run_as_user : 0), "gid",
@@ -331,7 +403,9 @@ static void ask_netns(struct client *c, const json_t *request)
 {
 	const struct live_pod *p = pod_of(c, request);
 
-	if (p)
+	if (p && p->walls.netns < 0)
+		refuse(c, ERR_FINDING, "it has no network namespace with walls around it");
+	else if (p)
 		client_done(c->house, c->id, NULL, NULL, &p->walls.netns, 1);
 }
 
@@ -353,9 +427,9 @@ static const struct verb {
 	void (*ask)(struct client *c, const json_t *request);
 	bool while_leaving;
 } verbs[] = {
-	{ "apply", ask_apply, false },   { "down", ask_down, true },    { "ps", ask_ps, true },
-	{ "reload", ask_reload, false }, { "enter", ask_enter, false }, { "netns", ask_netns, true },
-	{ "policy", ask_policy, true },
+	{ "apply", ask_apply, false },   { "down", ask_down, true },      { "ps", ask_ps, true },
+	{ "reload", ask_reload, false }, { "enter", ask_enter, false },   { "netns", ask_netns, true },
+	{ "policy", ask_policy, true },  { "attach", ask_attach, false },
 };
 
 static void dispatch(struct client *c, const json_t *request)
@@ -387,7 +461,8 @@ static void client_ready(struct source *s, uint32_t events)
 		drop(c); /* it has gone, or says more than it may */
 		return;
 	}
-	json_t *request = control_receive(s->fd, NULL, 0, NULL, &err);
+	size_t count = 0;
+	json_t *request = control_receive(s->fd, &c->fd, 1, &count, &err);
 
 	c->asked = true;
 	if (!request) {
@@ -416,9 +491,11 @@ static void welcome(struct house *h, int fd)
 		return;
 	}
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes);
-	*c = (struct client) {
-		.source = { .fd = fd, .ready = client_ready }, .next = h->serve.clients, .house = h, .id = ++h->serve.last_id
-	};
+	*c = (struct client) { .source = { .fd = fd, .ready = client_ready },
+			       .next = h->serve.clients,
+			       .house = h,
+			       .id = ++h->serve.last_id,
+			       .fd = -1 };
 	h->serve.clients = c;
 	h->serve.count++;
 	if (loop_watch(h->loop, &c->source, EPOLLIN) < 0)

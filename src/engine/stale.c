@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "engine/control.h"
 #include "engine/launch.h"
+#include "engine/podman.h"
 #include "engine/run_dir.h"
 #include "engine/supervisor.h"
 
@@ -76,6 +77,7 @@ void stale_runs_remove(void)
 int supervisor_clean_stale(const char *project, struct err *err)
 {
 	char path[512], prefix[LAUNCH_CGROUP_PREFIX];
+	bool found;
 
 	if (control_run_dir(project, path, sizeof path, err) < 0)
 		return -1;
@@ -86,6 +88,8 @@ int supervisor_clean_stale(const char *project, struct err *err)
 	FD_CLOSE int lock = dir < 0 ? -1 : run_dir_lock(dir, path, err);
 
 	if (dir >= 0 && lock < 0)
+		return -1;
+	if (podman_sweep(project, &found, err) < 0)
 		return -1;
 	launch_cgroup_prefix(project, prefix);
 	const unsigned left = stale_cgroups_remove(prefix, NULL, EMPTY_MS);

@@ -21,6 +21,7 @@
 #include "engine/control.h"
 #include "engine/house.h"
 #include "engine/launch.h"
+#include "engine/podman.h"
 #include "engine/pods.h"
 #include "engine/run_dir.h"
 #include "engine/stale.h"
@@ -131,6 +132,7 @@ static void clear(struct house *h)
 	if (h->gate_started)
 		gate_link_stop(&h->gate);
 	reload_free(h);
+	podman_end(h);
 	launch_cgroup_prefix(h->project, prefix);
 	const unsigned left = stale_cgroups_remove(prefix, NULL, EMPTY_MS);
 
@@ -192,10 +194,13 @@ static int take_signals(struct supervisor *s, struct err *err)
 }
 
 /* Its own mount namespace: what it mounts for pods ends with it. What the host mounts later is still seen. */
-static int settle_process(struct err *err)
+static int settle_process(struct house *h, struct err *err)
 {
 	struct rlimit files;
 
+	h->host_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (h->host_mounts < 0)
+		return err_errno(err, "/proc/self/ns/mnt");
 	(void)prctl(PR_SET_NAME, "stockade"); /* it was executed as /proc/self/exe */
 	(void)umask(077);
 	if (chdir("/") < 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
@@ -232,7 +237,7 @@ static int begin(struct supervisor *s, struct err *err)
 {
 	struct house *h = &s->house;
 
-	if (settle_process(err) < 0 || take_directory(s, err) < 0)
+	if (settle_process(h, err) < 0 || take_directory(s, err) < 0)
 		return -1;
 	h->loop = loop_new();
 	if (!h->loop)
@@ -261,7 +266,7 @@ static void say_ready(int fd, const struct err *why)
 
 int supervisor_run(const struct supervisor_options *o, struct err *err)
 {
-	struct supervisor s = { .house = { .project = o->project, .dir = -1, .decisions = -1 }, .lock = -1 };
+	struct supervisor s = { .house = { .project = o->project, .dir = -1, .decisions = -1, .host_mounts = -1 }, .lock = -1 };
 
 	if (begin(&s, err) < 0) {
 		say_ready(o->ready_fd, err);

@@ -1,5 +1,6 @@
 #include "engine/volumes.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -134,6 +135,74 @@ static int create(const struct volume *v, struct err *err)
 	return file < 0 ? err_errno(err, "%s", v->path) : 0;
 }
 
+/* --- ways to the host in it --- */
+
+struct walk {
+	struct arena *arena;
+	unsigned entries;
+	bool writable;
+};
+
+#define SET_ID_PROGRAM "a program that runs as its owner"
+
+/* A program that is changed by way of a memory mapping stays set-id. */
+static bool set_id(const struct walk *w, const struct stat *st)
+{
+	return w->writable && S_ISREG(st->st_mode) && (st->st_mode & (S_ISUID | S_ISGID));
+}
+
+/* What an entry is that a pod must not get at, or NULL; whether it is a directory. */
+static const char *judge(const struct walk *w, int dir, const struct dirent *e, bool *ret_directory)
+{
+	struct stat st;
+	unsigned char type = e->d_type;
+
+	if ((type == DT_UNKNOWN || (type == DT_REG && w->writable)) && fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		type = (unsigned char)IFTODT(st.st_mode);
+		if (set_id(w, &st))
+			return SET_ID_PROGRAM;
+	}
+	*ret_directory = type == DT_DIR;
+	return type == DT_SOCK ? "a socket" : type == DT_FIFO ? "a named pipe" : NULL;
+}
+
+static const char *look(struct walk *w, int parent, const char *name, const char *path, unsigned depth)
+{
+	const int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const char *found = NULL;
+	const struct dirent *e;
+
+	if (!dir)
+		return NULL;
+	while (!found && w->entries < VOLUME_ENTRIES && (e = readdir(dir))) {
+		bool directory = false;
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		w->entries++;
+		const char *what = judge(w, dirfd(dir), e, &directory);
+		const char *below = what || directory ? arena_printf(w->arena, "%s/%s", path, e->d_name) : NULL;
+
+		if (what)
+			found = arena_printf(w->arena, "%s is %s", below, what);
+		else if (directory && depth < VOLUME_DEPTH)
+			found = look(w, dirfd(dir), e->d_name, below, depth + 1);
+	}
+	(void)closedir(dir);
+	return found;
+}
+
+const char *volume_way_out(int fd, const char *path, bool writable, struct arena *a)
+{
+	struct walk w = { .arena = a, .writable = writable };
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && set_id(&w, &st))
+		return arena_printf(a, "%s is " SET_ID_PROGRAM, path);
+	return look(&w, fd, ".", path, 1);
+}
+
 static int open_host(const struct volume *v, struct err *err)
 {
 	int fd = open_how(AT_FDCWD, v->path, O_PATH, RESOLVE_NO_SYMLINKS);
@@ -210,10 +279,48 @@ int volume_open(const char *dir, const struct pod *pod, const struct volume_moun
 	return m->sub_path && m->sub_path[0] ? open_below(fd, m->sub_path, err) : fd_steal(&fd);
 }
 
+static int check_mounts(const char *dir, const struct pod *pod, const struct container *c, struct err *err)
+{
+	struct arena a = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && !c->jailer && i < c->mount_count; i++) {
+		const struct volume *v = find(pod, c->mounts[i].volume);
+
+		if (!v || v->kind != VOLUME_HOST_PATH)
+			continue;
+		FD_CLOSE int fd = volume_open(dir, pod, &c->mounts[i], err);
+		const char *way = fd < 0 ? NULL : volume_way_out(fd, v->path, !c->mounts[i].read_only, &a);
+
+		if (fd < 0)
+			rc = err_wrap(err, "the mount at %s", c->mounts[i].path);
+		else if (way)
+			rc = err_set(err, ERR_INPUT,
+				     "the volume '%s' reaches the host without a network: %s; remove it, or mount a directory "
+				     "without one",
+				     v->name, way);
+	}
+	arena_free(&a);
+	return rc;
+}
+
+int volumes_check(const char *dir, const struct pod *pod, struct err *err)
+{
+	for (size_t i = 0; i < pod->init_container_count; i++)
+		if (check_mounts(dir, pod, &pod->init_containers[i], err) < 0)
+			return -1;
+	for (size_t i = 0; i < pod->container_count; i++)
+		if (check_mounts(dir, pod, &pod->containers[i], err) < 0)
+			return -1;
+	return 0;
+}
+
 int volume_open_host(const char *path, struct err *err)
 {
-	FD_CLOSE int fd = open_how(AT_FDCWD, path, O_PATH, RESOLVE_NO_MAGICLINKS);
+	FD_CLOSE int fd = open_how(AT_FDCWD, path, O_PATH, RESOLVE_NO_SYMLINKS);
 
+	if (fd < 0 && errno == ELOOP)
+		return err_set(err, ERR_INPUT, "%s became a symbolic link, or leads through one, since it was judged", path);
 	if (fd < 0)
 		return err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
 	return check_kind(fd, path, err) < 0 ? -1 : fd_steal(&fd);

@@ -7,13 +7,14 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 
-/* No capability in any set, bounding and ambient included, uid 0 special no more (securebits); no_new_privs; read back. Of the calling
- * thread: before any other is started. After guard_set_ids. */
+/* No capability in any set, bounding and ambient included, uid 0 special no more (securebits); no_new_privs; read back. Of the
+ * calling thread: before any other is started. After guard_set_ids. */
 int guard_drop_capabilities(struct err *err);
-/* Groups emptied, then gid and uid for good; verified by reading them back. What is permitted stays so, until guard_drop_capabilities
- * has emptied the bounding set with it. */
+/* Groups emptied, then gid and uid for good; verified by reading them back. What is permitted stays so, until
+ * guard_drop_capabilities has emptied the bounding set with it. */
 int guard_set_ids(uid_t uid, gid_t gid, struct err *err);
 /* The container's system-call filter (DESIGN 6): an allow-list; sockets only AF_UNIX, AF_INET, AF_INET6 and NETLINK_ROUTE, no
  * SOCK_RAW or SOCK_PACKET; io_uring, clone3, mount API, bpf, keyctl, ... refused; new user namespaces refused; chmod with set-id
@@ -21,8 +22,17 @@ int guard_set_ids(uid_t uid, gid_t gid, struct err *err);
 int guard_seccomp_container(bool allow_ptrace, struct err *err);
 /* Compiles that filter now, so that children forked later need not: a millisecond of every start. Single-threaded callers only. */
 int guard_seccomp_prepare(bool allow_ptrace, struct err *err);
-/* The gate's filter, on all threads at once: what its loop calls and nothing else. Calls with a file's name answer EACCES (libraries
- * look for their files when they please); any other forbidden call kills the process. Needs no_new_privs. */
+/* The same allow-list as a JSON profile for OCI runtimes, in the arena; NULL with err. */
+const char *guard_seccomp_profile(struct arena *a, struct err *err);
+/* The filters of another process, to be put on as they are: to stand where it stands. Needs CAP_SYS_ADMIN and no filter of one's own
+ * until then; the process is stopped for a moment. NULL with err; guard_seccomp_free. */
+enum { GUARD_FILTERS_MAX = 16 };
+struct filter_copy;
+struct filter_copy *guard_seccomp_copy(pid_t pid, struct err *err);
+int guard_seccomp_put(const struct filter_copy *c, struct err *err);
+void guard_seccomp_free(struct filter_copy *c); /* NULL-safe */
+/* The gate's filter, on all threads at once: what its loop calls and nothing else. Calls with a file's name answer EACCES
+ * (libraries look for their files when they please); any other forbidden call kills the process. Needs no_new_privs. */
 int guard_seccomp_gate(struct err *err);
 /* Closes every fd except the sorted list `keep`. */
 int guard_close_fds_except(const int *keep, size_t count, struct err *err);

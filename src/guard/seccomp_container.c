@@ -1,89 +1,35 @@
 /* The container's system-call filter: two programs, the kernel obeys the stricter answer.
  * The first is an allow-list, anything else is EPERM. libseccomp lets a rule without conditions swallow those with conditions, so
- * exceptions from an allowed call are a second program, which allows all but them. Arguments that the kernel takes as int are compared by
- * their low 32 bits only: what is in the upper half must not decide. */
+ * exceptions from an allowed call are a second program, which allows all but them. */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/filter.h>
-#include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/personality.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "guard/guard.h"
+#include "guard/seccomp_rules.h"
 
 enum {
-	TYPE_MASK = 0xf,
-	SET_ID = S_ISUID | S_ISGID,
-	CREATES = O_CREAT | (O_TMPFILE & ~O_DIRECTORY),
 	/* The first system call that came after the list below was written, and one past the last number that is answered ENOSYS: a
 	 * program that tries a newer call falls back, as on an older kernel. */
 	NEWER_FROM = 451,
 	NEWER_TO = 512,
 };
 
-#define LOW32           0xffffffffU
-#define NEW_NAMESPACES  0x7e020000U /* CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET */
-#define NEW_TIME        0x00000080U /* CLONE_NEWTIME: a signal number's bit in clone, so for unshare only */
-
-/* What any program may call with any arguments. Grouped as people look for them. */
-static const char *const allowed[] = {
-	/* files */
-	"access", "chdir", "chown", "close", "close_range", "copy_file_range", "dup", "dup2", "dup3", "faccessat", "faccessat2", "fadvise64",
-	"fallocate", "fchdir", "fchown", "fchownat", "fcntl", "fdatasync", "fgetxattr", "flistxattr", "flock", "fremovexattr", "fsetxattr",
-	"fstat", "fstatfs", "fsync", "ftruncate", "futimesat", "getcwd", "getdents", "getdents64", "getxattr", "inotify_add_watch",
-	"inotify_init", "inotify_init1", "inotify_rm_watch", "lchown", "lgetxattr", "link", "linkat", "listxattr", "llistxattr",
-	"lremovexattr", "lseek", "lsetxattr", "lstat", "mkdir", "mkdirat", "newfstatat", "pipe", "pipe2", "pread64", "preadv", "preadv2",
-	"pwrite64", "pwritev", "pwritev2", "read", "readahead", "readlink", "readlinkat", "readv", "removexattr", "rename", "renameat",
-	"renameat2", "rmdir", "sendfile", "setxattr", "splice", "stat", "statfs", "statx", "symlink", "symlinkat", "sync",
-	"sync_file_range", "syncfs", "tee", "truncate", "umask", "unlink", "unlinkat", "utime", "utimensat", "utimes", "write", "writev",
-	/* asynchronous files (not io_uring) */
-	"io_cancel", "io_destroy", "io_getevents", "io_pgetevents", "io_setup", "io_submit",
-	/* waiting */
-	"epoll_create", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd", "eventfd2", "poll", "ppoll",
-	"pselect6", "select", "signalfd", "signalfd4", "timerfd_create", "timerfd_gettime", "timerfd_settime",
-	/* memory */
-	"brk", "madvise", "membarrier", "memfd_create", "mincore", "mlock", "mlock2", "mlockall", "mmap", "mprotect", "mremap", "msync",
-	"munlock", "munlockall", "munmap", "pkey_alloc", "pkey_free", "pkey_mprotect", "process_madvise", "process_mrelease",
-	"remap_file_pages",
-	/* processes and threads */
-	"arch_prctl", "capget", "capset", "execve", "execveat", "exit", "exit_group", "fork", "futex", "futex_waitv", "get_robust_list",
-	"get_thread_area", "getegid", "geteuid", "getgid", "getgroups", "getpgid", "getpgrp", "getpid", "getppid", "getpriority",
-	"getresgid", "getresuid", "getrlimit", "getrusage", "getsid", "gettid", "getuid", "ioprio_get", "ioprio_set", "kill",
-	"landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "pidfd_open", "pidfd_send_signal", "prctl", "prlimit64",
-	"restart_syscall", "rseq", "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getattr",
-	"sched_getparam", "sched_getscheduler", "sched_rr_get_interval", "sched_setaffinity", "sched_setattr", "sched_setparam",
-	"sched_setscheduler", "sched_yield", "seccomp", "set_robust_list", "set_thread_area", "set_tid_address", "setfsgid", "setfsuid",
-	"setgid", "setgroups", "setpgid", "setpriority", "setregid", "setresgid", "setresuid", "setreuid", "setrlimit", "setsid", "setuid",
-	"tgkill", "time", "times", "tkill", "vfork", "wait4", "waitid", "waitpid",
-	/* signals and time */
-	"alarm", "clock_getres", "clock_gettime", "clock_nanosleep", "getitimer", "gettimeofday", "nanosleep", "pause", "rt_sigaction",
-	"rt_sigpending", "rt_sigprocmask", "rt_sigqueueinfo", "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait", "rt_tgsigqueueinfo",
-	"setitimer", "sigaltstack", "timer_create", "timer_delete", "timer_getoverrun", "timer_gettime", "timer_settime",
-	/* between processes */
-	"mq_getsetattr", "mq_notify", "mq_open", "mq_timedreceive", "mq_timedsend", "mq_unlink", "msgctl", "msgget", "msgrcv", "msgsnd",
-	"semctl", "semget", "semop", "semtimedop", "shmat", "shmctl", "shmdt", "shmget",
-	/* sockets, once there is one */
-	"accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen", "recvfrom", "recvmmsg", "recvmsg",
-	"sendmmsg", "sendmsg", "sendto", "setsockopt", "shutdown",
-	/* the machine */
-	"getcpu", "getrandom", "ioctl", "sysinfo", "uname",
-};
-
-static const char *const for_debuggers[] = { "kcmp", "process_vm_readv", "process_vm_writev", "ptrace" };
-
-/* Programs have a way to go on without these, if they are told that there is no such call. clone3 and openat2 have their flags and mode in
- * memory, where no filter can see them. */
-static const char *const not_there[] = { "clone3",        "fchmodat2",        "io_uring_enter", "io_uring_register",
-					 "io_uring_setup", "memfd_secret",    "openat2",        "set_mempolicy_home_node" };
+#define INT(arg, value)                                     \
+	{                                                   \
+		arg, SCMP_CMP_MASKED_EQ, 0xffffffffU, value \
+	}
 
 static int rule_failed(struct err *err, const char *name, int rc)
 {
@@ -91,111 +37,24 @@ static int rule_failed(struct err *err, const char *name, int rc)
 	return err_errno(err, "cannot write the system-call filter's rule for %s", name);
 }
 
-/* Names that this libseccomp or this architecture does not know are not in the list, and so refused. */
-static int add(scmp_filter_ctx c, uint32_t action, const char *name, const struct scmp_arg_cmp *args, unsigned count, struct err *err)
+struct compiler {
+	struct seccomp_sink sink;
+	scmp_filter_ctx c;
+};
+
+/* Names that this libseccomp or this architecture does not know are not in the filter, and so refused. */
+static int add_rule(struct seccomp_sink *s, int error, const char *name, const struct scmp_arg_cmp *args, unsigned count,
+		    struct err *err)
 {
+	const struct compiler *compiler = (struct compiler *)s; /* its first member */
 	const int nr = seccomp_syscall_resolve_name(name);
 
 	if (nr == __NR_SCMP_ERROR || nr < 0)
 		return 0;
-	const int rc = seccomp_rule_add_array(c, action, nr, count, args);
+	const int rc =
+		seccomp_rule_add_array(compiler->c, error ? SCMP_ACT_ERRNO((unsigned)error) : SCMP_ACT_ALLOW, nr, count, args);
 
 	return rc < 0 ? rule_failed(err, name, rc) : 0;
-}
-
-static int add_all(scmp_filter_ctx c, uint32_t action, const char *const *names, size_t count, struct err *err)
-{
-	for (size_t i = 0; i < count; i++)
-		if (add(c, action, names[i], NULL, 0, err) < 0)
-			return -1;
-	return 0;
-}
-
-static struct scmp_arg_cmp masked(unsigned arg, uint64_t mask, uint64_t value)
-{
-	return (struct scmp_arg_cmp) { .arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value };
-}
-
-static int add_masked(scmp_filter_ctx c, uint32_t action, const char *name, unsigned arg, uint64_t mask, uint64_t value, struct err *err)
-{
-	const struct scmp_arg_cmp one = masked(arg, mask, value);
-
-	return add(c, action, name, &one, 1, err);
-}
-
-static int add_sockets(scmp_filter_ctx c, struct err *err)
-{
-	/* Family, type and, unless -1, protocol. */
-	static const struct {
-		const char *name;
-		int family, type, protocol;
-	} list[] = {
-		{ "socket", AF_UNIX, SOCK_STREAM, -1 },
-		{ "socket", AF_UNIX, SOCK_DGRAM, -1 },
-		{ "socket", AF_UNIX, SOCK_SEQPACKET, -1 },
-		{ "socket", AF_INET, SOCK_STREAM, 0 },
-		{ "socket", AF_INET, SOCK_STREAM, 6 },
-		{ "socket", AF_INET, SOCK_DGRAM, 0 },
-		{ "socket", AF_INET, SOCK_DGRAM, 17 },
-		{ "socket", AF_INET6, SOCK_STREAM, 0 },
-		{ "socket", AF_INET6, SOCK_STREAM, 6 },
-		{ "socket", AF_INET6, SOCK_DGRAM, 0 },
-		{ "socket", AF_INET6, SOCK_DGRAM, 17 },
-		/* Netlink knows no difference between the two types; the C library asks for this one. Protocol 0 is NETLINK_ROUTE. */
-		{ "socket", AF_NETLINK, SOCK_RAW, 0 },
-		{ "socket", AF_NETLINK, SOCK_DGRAM, 0 },
-		{ "socketpair", AF_UNIX, SOCK_STREAM, -1 },
-		{ "socketpair", AF_UNIX, SOCK_DGRAM, -1 },
-		{ "socketpair", AF_UNIX, SOCK_SEQPACKET, -1 },
-	};
-
-	for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
-		const struct scmp_arg_cmp args[] = {
-			masked(0, LOW32, (uint64_t)list[i].family),
-			masked(1, TYPE_MASK, (uint64_t)list[i].type),
-			masked(2, LOW32, (uint64_t)(list[i].protocol < 0 ? 0 : list[i].protocol)),
-		};
-
-		if (add(c, SCMP_ACT_ALLOW, list[i].name, args, list[i].protocol < 0 ? 2 : 3, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* Files without set-id bits: the argument that holds the mode. A mode that is not looked at, without O_CREAT, may be anything. */
-static int add_modes(scmp_filter_ctx c, struct err *err)
-{
-	static const struct {
-		const char *name;
-		unsigned mode_arg;
-	} list[] = { { "chmod", 1 },  { "fchmod", 1 },   { "fchmodat", 2 }, { "creat", 1 },
-		     { "mknod", 1 },  { "mknodat", 2 }, { "open", 2 },     { "openat", 3 } };
-
-	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-		if (add_masked(c, SCMP_ACT_ALLOW, list[i].name, list[i].mode_arg, SET_ID, 0, err) < 0)
-			return -1;
-	return add_masked(c, SCMP_ACT_ALLOW, "open", 1, CREATES, 0, err) < 0 ||
-			       add_masked(c, SCMP_ACT_ALLOW, "openat", 2, CREATES, 0, err) < 0
-		       ? -1
-		       : 0;
-}
-
-static int add_processes(scmp_filter_ctx c, bool allow_ptrace, struct err *err)
-{
-	static const uint64_t personalities[] = { PER_LINUX, PER_LINUX32, UNAME26, PER_LINUX32 | UNAME26, LOW32 /* asks */ };
-
-	if (add_masked(c, SCMP_ACT_ALLOW, "clone", 0, NEW_NAMESPACES, 0, err) < 0 ||
-	    add_masked(c, SCMP_ACT_ALLOW, "unshare", 0, NEW_NAMESPACES | NEW_TIME, 0, err) < 0)
-		return -1;
-	for (size_t i = 0; i < sizeof personalities / sizeof *personalities; i++)
-		if (add_masked(c, SCMP_ACT_ALLOW, "personality", 0, LOW32, personalities[i], err) < 0)
-			return -1;
-	if (!allow_ptrace)
-		return 0;
-	/* Debuggers also want addresses that stay. */
-	return add_masked(c, SCMP_ACT_ALLOW, "personality", 0, LOW32, ADDR_NO_RANDOMIZE, err) < 0
-		       ? -1
-		       : add_all(c, SCMP_ACT_ALLOW, for_debuggers, sizeof for_debuggers / sizeof *for_debuggers, err);
 }
 
 static int add_newer(scmp_filter_ctx c, struct err *err)
@@ -211,22 +70,37 @@ static int add_newer(scmp_filter_ctx c, struct err *err)
 
 static int write_allow_list(scmp_filter_ctx c, bool allow_ptrace, struct err *err)
 {
-	return add_all(c, SCMP_ACT_ALLOW, allowed, sizeof allowed / sizeof *allowed, err) < 0 ||
-			       add_all(c, SCMP_ACT_ERRNO(ENOSYS), not_there, sizeof not_there / sizeof *not_there, err) < 0 ||
-			       add_sockets(c, err) < 0 || add_modes(c, err) < 0 || add_processes(c, allow_ptrace, err) < 0 ||
-			       add_newer(c, err) < 0
-		       ? -1
-		       : 0;
+	struct compiler compiler = { { add_rule }, c };
+
+	return seccomp_rules_walk(&compiler.sink, allow_ptrace, err) < 0 || add_newer(c, err) < 0 ? -1 : 0;
 }
 
-/* Typing on somebody else's terminal. */
+/* The core limit of 1 stays: with it, and with no other, the kernel does not start the host's core_pattern program for a crash in
+ * here. Whoever sets another is told that it is done: a shell's "ulimit -c 0" must not fail. */
 static int write_exceptions(scmp_filter_ctx c, bool allow_ptrace, struct err *err)
 {
-	static const uint64_t requests[] = { TIOCSTI, TIOCLINUX };
+	static const struct {
+		int number, nr;
+		unsigned count;
+		struct scmp_arg_cmp args[2];
+	} list[] = {
+		/* typing on somebody else's terminal, and line disciplines that are no terminal's */
+		{ EPERM, SCMP_SYS(ioctl), 1, { INT(1, TIOCSTI) } },
+		{ EPERM, SCMP_SYS(ioctl), 1, { INT(1, TIOCLINUX) } },
+		{ EPERM, SCMP_SYS(ioctl), 1, { INT(1, TIOCSETD) } },
+		/* protocols on top of TCP: modules of the kernel that nobody needs in here */
+		{ ENOPROTOOPT, SCMP_SYS(setsockopt), 2, { INT(1, IPPROTO_TCP), INT(2, TCP_ULP) } },
+		{ 0, SCMP_SYS(setrlimit), 1, { INT(0, RLIMIT_CORE) } },
+		{ 0, SCMP_SYS(prlimit64), 2, { INT(1, RLIMIT_CORE), { 2, SCMP_CMP_NE, 0, 0 } } },
+	};
 
-	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
-		if (add_masked(c, SCMP_ACT_ERRNO(EPERM), "ioctl", 1, LOW32, requests[i], err) < 0)
-			return -1;
+	for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+		const int rc = seccomp_rule_add_array(c, SCMP_ACT_ERRNO((unsigned)list[i].number), list[i].nr, list[i].count,
+						      list[i].args);
+
+		if (rc < 0)
+			return rule_failed(err, "an exception", rc);
+	}
 	return 0;
 }
 

@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/securebits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,6 +27,17 @@
 enum { IDS = 65536 };
 
 /* --- the pod's user namespace --- */
+
+/* What a pod uses up of watches, pending signals, locked memory and message queues is counted for the maker of its user namespace,
+ * too. That is an id of the pod's own, not the host's root, whom the pod could starve together with all other pods. It has
+ * every right in the namespace, and no process outside of it ever has this id. */
+static int become_maker(uint32_t uid_base, struct err *err)
+{
+	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0 || setresuid((uid_t)-1, uid_base, (uid_t)-1) < 0 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return err_errno(err, "cannot take on the id %u for the user namespace", (unsigned)uid_base);
+	return 0;
+}
 
 /* In the namespace already. No further one below it, ever: a hundred ways into the kernel stay shut. */
 static int spend_user_namespaces(struct err *err)
@@ -73,6 +86,8 @@ static int make_userns(void *arg, int *ret_fds, struct err *err)
 		(void)close(go[1]);
 		map_writer(go[0], self, uid_base);
 	}
+	if (become_maker(uid_base, err) < 0)
+		return -1;
 	if (unshare(CLONE_NEWUSER) < 0)
 		return err_errno(err, "cannot make a user namespace");
 	if (spend_user_namespaces(err) < 0)
@@ -131,7 +146,7 @@ static int become_init(const struct start *s, struct err *err)
 		return -1;
 	init_hide_arguments();
 	(void)setsid();
-	if (enter_namespaces(s, err) < 0 || process_restrict(s->spec->uid, s->spec->gid, err) < 0)
+	if (enter_namespaces(s, err) < 0 || process_restrict(s->spec->uid, s->spec->gid, NULL, err) < 0)
 		return -1;
 	return s->spec->die_with_parent ? process_die_with(s->parent, err) : 0;
 }

@@ -41,7 +41,9 @@ struct container_spec {
 	int stdio[3];        /* the process's stdin, stdout, stderr */
 	bool tty;            /* stdio are one terminal: make it the controlling terminal */
 	int netns;
-	int userns;           /* the pod's user namespace (container_userns), shared by its containers */
+	int userns;   /* the pod's user namespace (container_userns), shared by its containers */
+	bool foreign; /* container_enter: another runtime has made the container. The process has that one's filters, not ours, is in
+				 no cgroup of it, and in a user namespace only where it has one */
 	bool die_with_parent; /* run: PDEATHSIG chain, so that SIGKILL of the parent takes everything down */
 };
 

@@ -12,6 +12,7 @@
 #include "pod/rootfs.h"
 
 enum { DEV_SIZE = 64 * 1024, SHM_SIZE = 64 * 1024 * 1024, TTY_GROUP = 5 };
+#define TERMINALS "256" /* of one container; the kernel has some thousands for all, and gives them to whoever asks first */
 
 static int make_nodes(int dev, struct err *err)
 {
@@ -46,6 +47,7 @@ static int mount_pts(int root, uint32_t owner, struct err *err)
 	    fsconfig(context, FSCONFIG_SET_STRING, "ptmxmode", "0666", 0) < 0 ||
 	    fsconfig(context, FSCONFIG_SET_STRING, "mode", "0620", 0) < 0 ||
 	    fsconfig(context, FSCONFIG_SET_STRING, "gid", group, 0) < 0 ||
+	    fsconfig(context, FSCONFIG_SET_STRING, "max", TERMINALS, 0) < 0 ||
 	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return err_errno(err, "cannot make /dev/pts");
 	FD_CLOSE int pts = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);

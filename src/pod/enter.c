@@ -4,6 +4,9 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,19 +23,26 @@ struct entry {
 	const struct cgroup *cgroup;
 	int (*fn)(void *arg);
 	void *arg;
-	int pidfd, report, parent; /* the container's pid 1; the pipe to the caller; the caller's pidfd */
-	int answer;                /* a pipe for the pid of the process inside */
+	const struct filter_copy *filters; /* NULL: our own */
+	int pidfd, report, parent;         /* the container's pid 1; the pipe to the caller; the caller's pidfd */
+	int answer;                        /* a pipe for the pid of the process inside */
 };
+
+/* A user namespace that one is in already cannot be entered. */
+static bool is_here(const struct entry *e)
+{
+	return e->spec->foreign && errno == EINVAL;
+}
 
 static int go_in(const struct entry *e, struct err *err)
 {
 	if (process_begin(err) < 0 || cgroup_join(e->cgroup, err) < 0)
 		return -1;
 	/* Those belong to the host's user namespace, so its power is needed for them; the pid namespace is for the children. */
-	if (setns(e->pidfd, NAMESPACES) < 0 || setns(e->pidfd, CLONE_NEWUSER) < 0)
+	if (setns(e->pidfd, NAMESPACES) < 0 || (setns(e->pidfd, CLONE_NEWUSER) < 0 && !is_here(e)))
 		return errno == ESRCH ? err_set(err, ERR_INPUT, "the container has ended")
 				      : err_errno(err, "cannot enter the container's namespaces");
-	return process_restrict(e->spec->uid, e->spec->gid, err);
+	return process_restrict(e->spec->uid, e->spec->gid, e->filters, err);
 }
 
 static _Noreturn void inside(const struct entry *e)
@@ -119,9 +129,28 @@ static pid_t enter(struct entry *e, struct err *err)
 	return first < 0 ? (pid_t)err_errno(err, "cannot start a child process") : await(first, answer_end, report_end, err);
 }
 
+/* 0, which is nobody, when it has ended. */
+static pid_t pid_of(int pidfd)
+{
+	char path[64];
+	struct arena a = { 0 };
+	struct span text;
+	struct err ignored;
+	long pid = 0;
+
+	(void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+	if (fd_read_file(path, 4096, &a, &text, &ignored) == 0) {
+		const char *line = strstr(text.p, "\nPid:\t");
+
+		pid = line ? strtol(line + 6, NULL, 10) : 0;
+	}
+	arena_free(&a);
+	return pid > 0 ? (pid_t)pid : 0;
+}
+
 pid_t container_enter(int pidfd, const struct container_spec *spec, int (*fn)(void *arg), void *arg, struct err *err)
 {
-	struct cgroup cgroup;
+	struct cgroup cgroup = { 0 };
 
 	if (!fn && (!spec->argv || !spec->argv[0] || !*spec->argv[0]))
 		return (pid_t)err_set(err, ERR_INPUT, "there is no program to run");
@@ -129,12 +158,20 @@ pid_t container_enter(int pidfd, const struct container_spec *spec, int (*fn)(vo
 
 	if (self < 0)
 		return (pid_t)err_errno(err, "cannot open a pidfd");
-	if (guard_seccomp_prepare(false, err) < 0 || cgroup_open(&cgroup, spec->cgroup, err) < 0)
+	if (guard_seccomp_prepare(false, err) < 0 || (!spec->foreign && cgroup_open(&cgroup, spec->cgroup, err) < 0))
 		return -1;
-	process_give_pipes(spec);
-	struct entry e = { .spec = spec, .cgroup = &cgroup, .fn = fn, .arg = arg, .pidfd = pidfd, .parent = self };
-	const pid_t pid = enter(&e, err);
+	struct filter_copy *filters = spec->foreign ? guard_seccomp_copy(pid_of(pidfd), err) : NULL;
+	pid_t pid = -1;
 
+	if (filters || !spec->foreign) {
+		struct entry e = {
+			.spec = spec, .cgroup = &cgroup, .fn = fn, .arg = arg, .filters = filters, .pidfd = pidfd, .parent = self
+		};
+
+		process_give_pipes(spec);
+		pid = enter(&e, err);
+	}
+	guard_seccomp_free(filters);
 	cgroup_close(&cgroup);
 	return pid;
 }

@@ -8,6 +8,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@ struct rtnl {
 struct devices {
 	int index[MOST_DEVICES];
 	char name[MOST_DEVICES][IF_NAMESIZE];
+	bool up[MOST_DEVICES];
 	size_t count;
 };
 
@@ -80,6 +82,7 @@ static int take_device(const struct nlmsghdr *h, void *arg)
 		return MNL_CB_ERROR;
 	}
 	d->index[d->count] = info->ifi_index;
+	d->up[d->count] = info->ifi_flags & IFF_UP;
 	(void)mnl_attr_parse(h, sizeof *info, take_name, d->name[d->count]);
 	d->count++;
 	return MNL_CB_OK;
@@ -171,19 +174,43 @@ static int set_up(struct rtnl *r, const struct ip_addr *v4, const struct ip_addr
 	return 0;
 }
 
-int lo_set_up(const struct ip_addr *v4, const struct ip_addr *v6, struct err *err)
+static int open_socket(struct rtnl *r, struct err *err)
 {
-	struct rtnl r = { .socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC) };
-
-	if (!r.socket || mnl_socket_bind(r.socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+	*r = (struct rtnl) { .socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC) };
+	if (!r->socket || mnl_socket_bind(r->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
 		(void)err_errno(err, "cannot speak to the kernel about devices");
-		if (r.socket)
-			(void)mnl_socket_close(r.socket);
+		if (r->socket)
+			(void)mnl_socket_close(r->socket);
 		return -1;
 	}
-	r.port = mnl_socket_get_portid(r.socket);
+	r->port = mnl_socket_get_portid(r->socket);
+	return 0;
+}
+
+int lo_set_up(const struct ip_addr *v4, const struct ip_addr *v6, struct err *err)
+{
+	struct rtnl r;
+
+	if (open_socket(&r, err) < 0)
+		return -1;
 	const int rc = set_up(&r, v4, v6, err);
 
+	(void)mnl_socket_close(r.socket);
+	return rc;
+}
+
+int lo_check_alone(struct err *err)
+{
+	struct rtnl r;
+	struct devices d;
+
+	if (open_socket(&r, err) < 0)
+		return -1;
+	int rc = list_devices(&r, &d, err);
+
+	for (size_t i = 0; rc == 0 && i < d.count; i++)
+		if (d.up[i])
+			rc = err_set(err, ERR_INPUT, "it has the network device %s; a pod has lo and nothing else", d.name[i]);
 	(void)mnl_socket_close(r.socket);
 	return rc;
 }

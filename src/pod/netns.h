@@ -10,6 +10,9 @@
  * net.ipv4.ip_unprivileged_port_start=0, ping_group_range empty. Returns its fd (close-on-exec), or -1. The calling process
  * stays where it is. */
 int netns_create(const struct ip_addr *v4, const struct ip_addr *v6, struct err *err);
+/* Makes the same of a namespace that somebody else has made for a pod and in which nothing of it runs yet. The host's own, and one
+ * that has a device besides lo, are refused and left as they are. 0 or -1. */
+int netns_adopt(int netns, const struct ip_addr *v4, const struct ip_addr *v6, struct err *err);
 /* Runs fn in a short-lived child inside the namespace; its err and its fds (ret_fds, at most max) come back. 0 or -1.
  * This is the only way in, for the jail, for listeners and for verify: the supervisor itself never changes namespace. */
 int netns_run(int netns, int (*fn)(void *arg, int *ret_fds, struct err *err), void *arg, int *ret_fds, size_t count,

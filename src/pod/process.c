@@ -33,16 +33,25 @@ static void default_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
 }
 
+/* No core files. 0 would leave the program of the host that core_pattern may name, which 1 is for; where the limit is 0 for good,
+ * that has to do. */
+static int forbid_core(void)
+{
+	const struct rlimit one = { 1, 1 }, none = { 0, 0 };
+
+	return setrlimit(RLIMIT_CORE, &one) < 0 ? setrlimit(RLIMIT_CORE, &none) : 0;
+}
+
 int process_begin(struct err *err)
 {
 	default_signals();
 	(void)umask(0);
 	/* Best effort: a lower value than what is there may not be written. */
 	(void)fd_write_file("/proc/self/oom_score_adj", "500");
-	return prctl(PR_SET_DUMPABLE, 0) < 0 ? err_errno(err, "cannot hide from others") : 0;
+	return forbid_core() < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ? err_errno(err, "cannot hide from others") : 0;
 }
 
-int process_restrict(uint32_t uid, uint32_t gid, struct err *err)
+int process_restrict(uint32_t uid, uint32_t gid, const struct filter_copy *filters, struct err *err)
 {
 	if (guard_set_ids(uid, gid, err) < 0)
 		return -1;
@@ -53,7 +62,7 @@ int process_restrict(uint32_t uid, uint32_t gid, struct err *err)
 	/* A change of ids has set it to what the host's administrator likes. */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_GET_DUMPABLE) != 0)
 		return err_errno(err, "cannot hide from others");
-	return guard_seccomp_container(false, err);
+	return filters ? guard_seccomp_put(filters, err) : guard_seccomp_container(false, err);
 }
 
 int process_die_with(int parent, struct err *err)
@@ -67,10 +76,11 @@ int process_die_with(int parent, struct err *err)
 
 static int set_limits(struct err *err)
 {
-	const struct rlimit no_core = { 0, 0 };
+	const struct rlimit none = { 0, 0 };
 	struct rlimit files;
 
-	if (setrlimit(RLIMIT_CORE, &no_core) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
+	/* What the operator may do to the machine's other processes is not handed on. */
+	if (setrlimit(RLIMIT_RTPRIO, &none) < 0 || setrlimit(RLIMIT_NICE, &none) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
 		return err_errno(err, "cannot set limits");
 	files.rlim_max = files.rlim_max > FILES_HARD ? FILES_HARD : files.rlim_max;
 	files.rlim_cur = files.rlim_max > FILES_SOFT ? FILES_SOFT : files.rlim_max;

@@ -4,11 +4,13 @@
 
 #include "pod/container.h"
 
+struct filter_copy;
+
 /* First thing in a new child: default signal handlers, all signals blocked, nothing of it to be seen by others, killed before the
  * host is out of memory. */
 int process_begin(struct err *err);
 /* In the container's namespaces, the user namespace last: user, groups, keyring, capabilities, no_new_privs, seccomp. One-way. */
-int process_restrict(uint32_t uid, uint32_t gid, struct err *err);
+int process_restrict(uint32_t uid, uint32_t gid, const struct filter_copy *filters, struct err *err);
 /* Dies when the caller of container_start or container_enter does. `parent` is a pidfd of it. */
 int process_die_with(int parent, struct err *err);
 /* By the caller, before it forks: anonymous pipes among stdio become the program's own, so that it may open /dev/stdout and the

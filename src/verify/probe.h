@@ -59,6 +59,7 @@ struct subject {
 	const struct plan_pod *plan; /* NULL: the manifest on disk no longer has it */
 	uint32_t client;             /* in the policy in force; CLIENT_NONE */
 	bool attached;
+	bool bare;        /* a container of it runs outside of the network namespace that has the walls */
 	int netns, pidfd; /* -1: not to be had */
 	const char *why;  /* then why */
 	pid_t pids[32];   /* of its running containers' first processes */
@@ -74,6 +75,7 @@ struct scene {
 	const char *project;
 	char run_dir[512];
 	json_t *ps;
+	bool podman; /* its containers are Podman's */
 	pid_t gate, supervisor;
 	uint64_t generation;    /* said by ps */
 	struct snapshot policy; /* generation and hash as published */

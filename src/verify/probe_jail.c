@@ -83,6 +83,14 @@ static ino_t owner_of(int netns)
 	return owner < 0 || fstat(owner, &st) < 0 ? 0 : st.st_ino;
 }
 
+/* No capability, and none to be had: then nobody's namespace is in its power. */
+static bool is_powerless(pid_t pid)
+{
+	struct proc_status s;
+
+	return proc_status(pid, 0, &s) && !s.capabilities && !s.bounding && s.no_new_privs == 1;
+}
+
 void jail_owner(struct view *v, const struct probe *p, struct finding *f)
 {
 	const struct subject *s = v->subject;
@@ -99,12 +107,14 @@ void jail_owner(struct view *v, const struct probe *p, struct finding *f)
 		return;
 	}
 	for (size_t i = 0; i < s->pid_count; i++)
-		if (proc_namespace(s->pids[i], "user") == owner) {
+		if (proc_namespace(s->pids[i], "user") == owner && !(v->scene->podman && is_powerless(s->pids[i]))) {
 			finding_set(f, SIGHT_THROUGH, "it belongs to the user namespace of process %d, in the container",
 				    s->pids[i]);
 			return;
 		}
-	finding_set(f, SIGHT_HELD, "its owner is a user namespace outside every container");
+	finding_set(f, SIGHT_HELD, "%s",
+		    v->scene->podman ? "no process of its containers can have a capability, whoever owns it"
+				     : "its owner is a user namespace outside every container");
 }
 
 static int own_both(void *arg)
@@ -137,6 +147,10 @@ void jail_joined(struct view *v, const struct probe *p, struct finding *f)
 {
 	const struct subject *s = v->subject;
 
+	if (s->bare) {
+		finding_set(f, SIGHT_THROUGH, "a container of it runs without walls around it");
+		return;
+	}
 	if (s->netns < 0 || s->pid_count == 0) {
 		finding_set(f, s->netns < 0 ? SIGHT_UNCLEAR : SIGHT_ABSENT, "%s",
 			    s->netns < 0 ? s->why : "no container of it runs");

@@ -77,9 +77,10 @@ void processes_capabilities_control(struct view *v, const struct probe *p, struc
 
 static const char *shared_namespace(const struct scene *s, pid_t pid)
 {
-	static const char *const names[] = { "user", "pid", "mnt", "ipc", "uts", "cgroup", "net" };
+	/* The first two not in Podman's containers: of these, processes_ids tells what keeps their root powerless. */
+	static const char *const names[] = { "user", "cgroup", "pid", "mnt", "ipc", "uts", "net" };
 
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+	for (size_t i = s->podman && pid != getpid() ? 2 : 0; i < sizeof names / sizeof *names; i++) {
 		const ino_t one = proc_namespace(pid, names[i]);
 
 		if (one == 0 || one == proc_namespace(s->supervisor, names[i]) || one == proc_namespace(getpid(), names[i]))
@@ -94,7 +95,7 @@ static const char *host_id(const struct scene *s, pid_t pid)
 
 	if (!proc_status(pid, 0, &status))
 		return "it is gone";
-	if (status.uid < FIRST_POD_UID)
+	if (status.uid < FIRST_POD_UID && (!s->podman || status.capabilities || status.bounding))
 		return "its uid is one of the host's";
 	return status.no_new_privs == 1 && status.seccomp == SECCOMP_FILTER ? NULL : "it has no system-call filter";
 }
@@ -152,7 +153,8 @@ static const char *sees_files(const struct scene *s, pid_t pid)
 
 typedef const char *judgement(const struct scene *s, pid_t pid);
 
-static void judge_pod(struct view *v, judgement *wrong, const char *good, struct finding *f)
+/* podman: what is said instead of good where containers have the host's user namespace, as they have with Podman. */
+static void judge_pod(struct view *v, judgement *wrong, const char *good, const char *podman, struct finding *f)
 {
 	const struct subject *s = v->subject;
 
@@ -165,18 +167,20 @@ static void judge_pod(struct view *v, judgement *wrong, const char *good, struct
 			finding_set(f, SIGHT_THROUGH, "process %d: %s", s->pids[i], what);
 			return;
 		}
-		finding_set(f, SIGHT_HELD, "%s", good);
+		finding_set(f, v->scene->podman ? SIGHT_ABSENT : SIGHT_HELD, "%s", v->scene->podman ? podman : good);
 	}
 }
 
 void processes_namespaces(struct view *v, const struct probe *p, struct finding *f)
 {
-	judge_pod(v, shared_namespace, "user, pid, mnt, ipc, uts, cgroup and net are its own", f);
+	judge_pod(v, shared_namespace, "user, pid, mnt, ipc, uts, cgroup and net are its own",
+		  "pid, mnt, ipc, uts and net are its own; Podman gives it no user namespace, and cgroup as it likes", f);
 }
 
 void processes_ids(struct view *v, const struct probe *p, struct finding *f)
 {
-	judge_pod(v, host_id, "uids of the pod's own range, no_new_privs, seccomp", f);
+	judge_pod(v, host_id, "uids of the pod's own range, no_new_privs, seccomp",
+		  "its ids are the host's, as Podman has it; no capability to be had, no_new_privs, seccomp", f);
 }
 
 static void judge_gate(struct view *v, judgement *wrong, const char *good, struct finding *f)

@@ -144,6 +144,7 @@ static void enter(struct scene *s, struct subject *p, const char *container)
 		.gid = (uint32_t)json_integer_value(json_object_get(reply, "gid")),
 		.uid_base = (uint32_t)json_integer_value(json_object_get(reply, "uid_base")),
 		.cgroup = arena_strdup(&s->arena, text_of(reply, "cgroup")),
+		.foreign = s->podman,
 		.netns = -1,
 		.userns = -1,
 	};
@@ -181,6 +182,7 @@ static void gather_pod(struct scene *s, struct subject *p, const json_t *pod, si
 	p->plan = planned(s, p->name);
 	p->client = snapshot_client(&s->policy, span_of(p->name));
 	p->attached = json_is_true(json_object_get(pod, "attached"));
+	p->bare = json_is_false(json_object_get(pod, "walls"));
 	(void)snprintf(p->nonce, sizeof p->nonce, "verify-%s-%zu", s->nonce, index);
 	if (p->client != CLIENT_NONE)
 		p->allowed_count = candidates_find(&s->policy, p->client, p->allowed);
@@ -224,6 +226,7 @@ int scene_gather(struct scene *s, const struct verify_options *o, struct err *er
 	s->ps = ask(o->project, json_pack("{ss}", "verb", "ps"), NULL, err);
 	if (!s->ps || map_policy(s, err) < 0)
 		return -1;
+	s->podman = strcmp(text_of(s->ps, "engine"), "podman") == 0;
 	s->gate = pid_of(s->ps, "gate");
 	s->supervisor = pid_of(s->ps, "supervisor");
 	s->generation = (uint64_t)json_integer_value(json_object_get(s->ps, "generation"));

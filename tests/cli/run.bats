@@ -51,6 +51,9 @@ needs_root() { [ -z "${NOT_ROOT:-}" ] || skip "run checks for root first"; }
 	sk 2 run -v out --log logs/out/decisions -- true
 	[[ "$stderr" == *"could change it"* ]]
 	sk 2 run --log none/decisions -- true
+	ln -s ../out/decisions logs/decisions
+	sk 2 run -v out --log logs/decisions -- true # not there yet, and would be made in the volume
+	[ ! -e out/decisions ]
 }
 
 @test "sizes, times, numbers" {

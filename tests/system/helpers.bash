@@ -38,3 +38,27 @@ wait_for() { # SECONDS COMMAND...: until it succeeds
 	local end=$((SECONDS + $1)); shift
 	until "$@"; do [ "$SECONDS" -lt "$end" ] || return 1; sleep 0.1; done
 }
+
+# Podman with a storage of the lab's own: nothing of the machine's is touched. Call after lab_start; then pm is what a person types who has
+# set CONTAINERS_CONF as docs/podman.md says.
+podman_start() {
+	mkdir -p "$LAB_DIR/podman"
+	export CONTAINERS_STORAGE_CONF=$LAB_DIR/podman/storage.conf
+	printf '[storage]\ndriver = "%s"\ngraphroot = "%s/podman/root"\nrunroot = "%s/podman/runroot"\n' \
+		overlay "$LAB_DIR" "$LAB_DIR" >"$CONTAINERS_STORAGE_CONF"
+	export SETTINGS=$LAB_DIR/state/demo/podman/containers.conf
+	"$top/tests/lab/images" "$LAB_DIR/bundle.pem" >&2
+}
+podman_unmount() {
+	local mount
+	for mount in $(awk -v at="$LAB_DIR/podman/" 'index($2, at) == 1 { print $2 }' /proc/mounts | sort -r); do umount "$mount" || true; done
+	sleep 0.3
+	! grep -q " $LAB_DIR/podman/" /proc/mounts
+}
+podman_stop() {
+	podman pod rm --all --force --time 0 >/dev/null 2>&1 || true
+	podman rm --all --force --time 0 >/dev/null 2>&1 || true
+	# Podman's own last process may mount it once more.
+	wait_for 5 podman_unmount
+}
+pm() { CONTAINERS_CONF=$SETTINGS nsenter --net="/run/netns/sl-$LAB-host" podman "$@"; }

@@ -120,6 +120,30 @@ teardown_file() { lab_stop; }
 	wait_for 2 grep -q 'nonce-8472.example.com' "$LAB_DIR/run/demo/decisions.log"
 }
 
+@test "a resolver of another C library (musl) gets the same answers" {
+	command -v musl-gcc >/dev/null || skip "musl-gcc is not here"
+	cat >"$LAB_DIR/look.c" <<-'END'
+	#include <netdb.h>
+	#include <stdio.h>
+	int main(int argc, char **argv)
+	{
+		for (int i = 1; i < argc; i++) {
+			struct addrinfo *found;
+			const int rc = getaddrinfo(argv[i], "80", NULL, &found);
+			printf("%s %s\n", argv[i], rc ? gai_strerror(rc) : "found");
+		}
+		return 0;
+	}
+	END
+	musl-gcc -static -o "$LAB_DIR/look" "$LAB_DIR/look.c"
+	sk exec -i cli-pod -- sh -c 'cat >/tmp/look && chmod +x /tmp/look' <"$LAB_DIR/look"
+	run pod_exec cli-pod sh -c 'rm -f /etc/hosts; /tmp/look sandbox-pod proxy-pod nonce-8474.example.com'
+	echo "$output"
+	[[ "$output" == *"sandbox-pod found"* && "$output" == *"proxy-pod found"* ]]
+	[[ "$output" == *"nonce-8474.example.com Name does not resolve"* ]]
+	! grep -q nonce-8474 "$LAB_DIR/dns.log"
+}
+
 @test "UDP and ICMP elsewhere are refused at once and logged with protocol, address and port" {
 	lab exec "$LAB" -- python3 -c 'import socket; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(2); s.sendto(b"x",("1.1.1.1",9999)); s.recv(99)'
 	witness --clear

@@ -284,7 +284,7 @@ static void gate_works(void)
 	MUST(close(closed) == 0);
 	loop = loop_new();
 	struct resolver *r = resolver_new(loop, servers, &err);
-	struct pipe_pool *pool = pipe_pool_new(2);
+	struct pipe_pool *pool = pipe_pool_new(2, 4);
 
 	MUST(loop && r && pool);
 	enter_gate_walls();

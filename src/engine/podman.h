@@ -1,0 +1,30 @@
+/* The Podman engine: `podman kube play --network none` makes pods and containers and restarts them; the supervisor builds the walls
+ * around them. A hook of the OCI runtime (cmd/hook.c) hands over the network namespace of every container before its program starts
+ * and waits for the supervisor's word; no word, no start. So it is at the first start, at each restart, and when somebody types
+ * `podman pod start`. */
+#ifndef STOCKADE_ENGINE_PODMAN_H
+#define STOCKADE_ENGINE_PODMAN_H
+
+#include "engine/house.h"
+#include "engine/pods.h"
+
+enum { PODMAN_QUICK_MS = 30000, PODMAN_PLAY_MS = 300000 };
+
+/* Is Podman there, and may the plan run on it? Writes the project's files. Lines for people go to the client. */
+int podman_prepare(struct house *h, const struct plan *p, uint64_t client, struct err *err);
+/* From the hook: a container of the pod is about to start in this namespace. The client is answered when the gate serves it, or with
+ * the reason why not. netns: stolen. */
+void podman_attach(struct house *h, uint64_t client, const char *pod, int netns);
+/* Asks Podman what runs, and notes it in the pods' containers. Looks are numbered; this returns the number of the first one that begins
+ * from now on. When it is over all are told who may wait for it: podman_on_look, apply_on_look, serve_on_look. */
+unsigned podman_look(struct house *h);
+void podman_on_look(struct house *h, unsigned number);
+/* A process of the container that runs, and its ids; -1 when it is not what it was. */
+int podman_pidfd(const struct live_container *c, uid_t *ret_uid, gid_t *ret_gid, struct err *err);
+/* A command of Podman for this project. argv: NULL-terminated, with "podman". */
+struct program podman_program(const struct house *h, const char *const *argv, unsigned limit_ms);
+/* For one that is no more, or never was: what Podman still has of the project, and its files. false: there was nothing. */
+int podman_sweep(const char *project, bool *ret_found, struct err *err);
+void podman_end(struct house *h);
+
+#endif

@@ -1,0 +1,38 @@
+/* What the supervisor knows of a project, and of each of its pods, on Podman. */
+#ifndef STOCKADE_ENGINE_PODMAN_LIFE_H
+#define STOCKADE_ENGINE_PODMAN_LIFE_H
+
+#include <jansson.h>
+
+#include "engine/podman_files.h"
+#include "engine/program.h"
+
+enum { PODMAN_WAITERS = 16 };
+
+struct house;
+
+struct podman {
+	char dir[PODMAN_PATH];      /* engine/podman_files.h */
+	char env[PODMAN_PATH + 40]; /* CONTAINERS_CONF=... */
+	bool ready, init_restarts;  /* init_restarts: plan/podman.h */
+	/* looking at what runs */
+	struct program_call look;
+	unsigned looks; /* begun so far */
+	bool look_again;
+	struct timer not_looked;
+	char problem[800]; /* why the last look failed, "" */
+	json_t *strangers; /* pods with the project's label that are none of its own, as ps shows them; NULL: none */
+};
+
+struct podman_life {
+	struct program_call call; /* the step that is at work */
+	unsigned look;            /* the one that will tell where its containers are; 0: none */
+	bool lost;                /* Podman has none of its containers any more */
+	bool failing;             /* it is taken away because of `why` */
+	struct err why;
+	unsigned stop_ms;
+	uint64_t waiters[PODMAN_WAITERS]; /* clients: hooks that wait for the gate's word; 0: a free place */
+	struct timer patience;            /* with the gate */
+};
+
+#endif

@@ -1,0 +1,416 @@
+/* Each mount of a container is a volume of its own, a path of the host: what is mounted where is said here alone, and nothing is
+ * left to be made, or to be left behind, by Podman. */
+#include "plan/podman.h"
+
+#include <stdio.h>
+
+/* --- text --- */
+
+struct json {
+	struct arena *a;
+	char *text;
+	size_t n, room;
+	bool comma; /* something stands before on this level */
+};
+
+static void put(struct json *j, const char *s, size_t n)
+{
+	if (j->n + n + 1 > j->room) {
+		const size_t room = 2 * (j->n + n + 1);
+		char *more = arena_alloc(j->a, room);
+
+		if (j->n)
+			memcpy(more, j->text, j->n);
+		j->text = more;
+		j->room = room;
+	}
+	memcpy(j->text + j->n, s, n);
+	j->n += n;
+	j->text[j->n] = '\0';
+}
+
+static void put_text(struct json *j, const char *s)
+{
+	put(j, s, strlen(s));
+}
+
+static void put_string(struct json *j, const char *s)
+{
+	char escaped[8];
+
+	put_text(j, "\"");
+	for (; *s; s++) {
+		const unsigned char c = (unsigned char)*s;
+
+		if (c >= 0x20 && c != 0x7f && c != '"' && c != '\\') {
+			put(j, s, 1);
+			continue;
+		}
+		(void)snprintf(escaped, sizeof escaped, "\\u%04x", c);
+		put_text(j, escaped);
+	}
+	put_text(j, "\"");
+}
+
+static void separate(struct json *j)
+{
+	if (j->comma)
+		put_text(j, ",");
+	j->comma = true;
+}
+
+static void open_key(struct json *j, const char *key, const char *bracket)
+{
+	separate(j);
+	if (key) {
+		put_string(j, key);
+		put_text(j, ":");
+	}
+	put_text(j, bracket);
+	j->comma = false;
+}
+
+static void close_with(struct json *j, const char *bracket)
+{
+	put_text(j, bracket);
+	j->comma = true;
+}
+
+static void string(struct json *j, const char *key, const char *value)
+{
+	if (!value)
+		return;
+	open_key(j, key, "");
+	put_string(j, value);
+	j->comma = true;
+}
+
+/* A number or a bool. */
+static void bare(struct json *j, const char *key, const char *value)
+{
+	open_key(j, key, value);
+	j->comma = true;
+}
+
+static void strings(struct json *j, const char *key, const struct strings *list)
+{
+	if (list->count == 0)
+		return;
+	open_key(j, key, "[");
+	for (size_t i = 0; i < list->count; i++)
+		string(j, NULL, list->items[i]);
+	close_with(j, "]");
+}
+
+/* --- mounts --- */
+
+struct rendering {
+	struct json j;
+	const struct plan *plan;
+	const struct plan_pod *pod;
+	const struct podman_pod *how;
+	unsigned mounts; /* so many volumes are named */
+};
+
+static const struct volume *find_volume(const struct pod *pod, const char *name)
+{
+	for (size_t i = 0; i < pod->volume_count; i++)
+		if (strcmp(pod->volumes[i].name, name) == 0)
+			return &pod->volumes[i];
+	return NULL;
+}
+
+static const char *source_of(const struct rendering *r, const struct volume_mount *m)
+{
+	const struct volume *v = find_volume(r->pod->pod, m->volume);
+	const char *base =
+		v && v->kind == VOLUME_HOST_PATH ? v->path : arena_printf(r->j.a, "%s/volumes/%s", r->how->dir, m->volume);
+
+	return m->sub_path ? arena_printf(r->j.a, "%s/%s", base, m->sub_path) : base;
+}
+
+static bool read_only(const struct rendering *r, const struct volume_mount *m)
+{
+	const struct volume *v = find_volume(r->pod->pod, m->volume);
+
+	return m->read_only || (v && v->kind == VOLUME_CONFIG_MAP);
+}
+
+static bool mounts_at(const struct container *c, const char *path)
+{
+	for (size_t i = 0; i < c->mount_count; i++)
+		if (strcmp(c->mounts[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+/* The files that the engine writes into every container. */
+static const struct volume_mount own_files[] = {
+	{ .volume = "hosts", .path = "/etc/hosts", .read_only = true },
+	{ .volume = "resolv.conf", .path = "/etc/resolv.conf", .read_only = true },
+};
+enum { OWN_FILES = sizeof own_files / sizeof own_files[0] };
+
+static void put_mount(struct rendering *r, const struct volume_mount *m, bool ro)
+{
+	open_key(&r->j, NULL, "{");
+	string(&r->j, "name", arena_printf(r->j.a, "m%u", r->mounts++));
+	string(&r->j, "mountPath", m->path);
+	if (ro)
+		bare(&r->j, "readOnly", "true");
+	close_with(&r->j, "}");
+}
+
+static void put_volume(struct rendering *r, const char *path)
+{
+	open_key(&r->j, NULL, "{");
+	string(&r->j, "name", arena_printf(r->j.a, "m%u", r->mounts++));
+	open_key(&r->j, "hostPath", "{");
+	string(&r->j, "path", path);
+	close_with(&r->j, "}");
+	close_with(&r->j, "}");
+}
+
+/* Both of the following see the same containers and mounts in the same order. */
+static void container_mounts(struct rendering *r, const struct container *c)
+{
+	open_key(&r->j, "volumeMounts", "[");
+	for (size_t i = 0; i < c->mount_count; i++)
+		put_mount(r, &c->mounts[i], read_only(r, &c->mounts[i]));
+	for (size_t i = 0; i < OWN_FILES; i++)
+		if (!mounts_at(c, own_files[i].path))
+			put_mount(r, &own_files[i], true);
+	close_with(&r->j, "]");
+}
+
+static void container_volumes(struct rendering *r, const struct container *c)
+{
+	for (size_t i = 0; i < c->mount_count; i++)
+		put_volume(r, source_of(r, &c->mounts[i]));
+	for (size_t i = 0; i < OWN_FILES; i++)
+		if (!mounts_at(c, own_files[i].path))
+			put_volume(r, arena_printf(r->j.a, "%s/%s", r->how->dir, own_files[i].volume));
+}
+
+/* --- containers --- */
+
+static void environment(struct rendering *r, const struct container *c)
+{
+	struct pair *proxies;
+	const size_t count = plan_proxy_env(r->plan, c, r->j.a, &proxies);
+
+	open_key(&r->j, "env", "[");
+	for (size_t i = 0; i < count + c->env_count; i++) {
+		const struct pair *p = i < count ? &proxies[i] : &c->env[i - count];
+
+		open_key(&r->j, NULL, "{");
+		string(&r->j, "name", p->name);
+		string(&r->j, "value", p->value ? p->value : "");
+		close_with(&r->j, "}");
+	}
+	close_with(&r->j, "]");
+}
+
+static void security(struct rendering *r, const struct container *c)
+{
+	struct json *j = &r->j;
+
+	open_key(j, "securityContext", "{");
+	bare(j, "allowPrivilegeEscalation", "false");
+	open_key(j, "capabilities", "{");
+	open_key(j, "drop", "[");
+	string(j, NULL, "ALL");
+	close_with(j, "]");
+	close_with(j, "}");
+	if (c->run_as_user >= 0)
+		bare(j, "runAsUser", arena_printf(j->a, "%lld", (long long)c->run_as_user));
+	if (c->run_as_group >= 0)
+		bare(j, "runAsGroup", arena_printf(j->a, "%lld", (long long)c->run_as_group));
+	if (c->read_only_root)
+		bare(j, "readOnlyRootFilesystem", "true");
+	close_with(j, "}");
+}
+
+static void resources(struct rendering *r, const struct container *c)
+{
+	struct json *j = &r->j;
+
+	if (!c->memory_limit && !c->cpu_limit_milli)
+		return;
+	open_key(j, "resources", "{");
+	open_key(j, "limits", "{");
+	if (c->memory_limit)
+		string(j, "memory", arena_printf(j->a, "%llu", (unsigned long long)c->memory_limit));
+	if (c->cpu_limit_milli)
+		string(j, "cpu", arena_printf(j->a, "%um", c->cpu_limit_milli));
+	close_with(j, "}");
+	close_with(j, "}");
+}
+
+static void container(struct rendering *r, const struct container *c)
+{
+	struct json *j = &r->j;
+
+	open_key(j, NULL, "{");
+	string(j, "name", c->name);
+	string(j, "image", c->image);
+	string(j, "imagePullPolicy", "Never");
+	strings(j, "command", &c->command);
+	strings(j, "args", &c->args);
+	string(j, "workingDir", c->working_dir);
+	environment(r, c);
+	security(r, c);
+	resources(r, c);
+	container_mounts(r, c);
+	close_with(j, "}");
+}
+
+static size_t count_run(const struct container *list, size_t count)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++)
+		n += !list[i].jailer;
+	return n;
+}
+
+static void containers(struct rendering *r, const char *key, const struct container *list, size_t count)
+{
+	if (count_run(list, count) == 0)
+		return;
+	open_key(&r->j, key, "[");
+	for (size_t i = 0; i < count; i++)
+		if (!list[i].jailer)
+			container(r, &list[i]);
+	close_with(&r->j, "]");
+}
+
+static void volumes(struct rendering *r)
+{
+	const struct pod *p = r->pod->pod;
+
+	r->mounts = 0;
+	open_key(&r->j, "volumes", "[");
+	for (size_t i = 0; i < p->init_container_count; i++)
+		if (!p->init_containers[i].jailer)
+			container_volumes(r, &p->init_containers[i]);
+	for (size_t i = 0; i < p->container_count; i++)
+		if (!p->containers[i].jailer)
+			container_volumes(r, &p->containers[i]);
+	close_with(&r->j, "]");
+}
+
+/* --- the pod --- */
+
+static void own_marks(struct rendering *r)
+{
+	string(&r->j, PODMAN_PROJECT, r->how->project);
+	string(&r->j, PODMAN_POD, r->pod->pod->name);
+}
+
+static bool is_own(const char *label)
+{
+	return strncmp(label, "stockade.", sizeof "stockade." - 1) == 0;
+}
+
+static void metadata(struct rendering *r)
+{
+	const struct pod *p = r->pod->pod;
+	struct json *j = &r->j;
+
+	open_key(j, "metadata", "{");
+	string(j, "name", p->name);
+	open_key(j, "labels", "{");
+	for (size_t i = 0; i < p->label_count; i++)
+		if (!is_own(p->labels[i].name))
+			string(j, p->labels[i].name, p->labels[i].value ? p->labels[i].value : "");
+	own_marks(r);
+	close_with(j, "}");
+	open_key(j, "annotations", "{");
+	own_marks(r);
+	/* Otherwise Podman runs init containers at the first start only. */
+	string(j, "io.podman.annotations.init.container.type", "always");
+	string(j, "seccomp.security.alpha.kubernetes.io/pod", arena_printf(j->a, "localhost/%s", r->how->seccomp));
+	close_with(j, "}");
+	close_with(j, "}");
+}
+
+static bool changes_restarts(const struct plan_pod *pod, bool init_restarts)
+{
+	return init_restarts && pod->pod->restart_policy == RESTART_ALWAYS &&
+	       count_run(pod->pod->init_containers, pod->pod->init_container_count) > 0;
+}
+
+static const char *restarts(const struct rendering *r)
+{
+	static const char *const names[] = {
+		[RESTART_ALWAYS] = "Always", [RESTART_ON_FAILURE] = "OnFailure", [RESTART_NEVER] = "Never"
+	};
+
+	return changes_restarts(r->pod, r->how->init_restarts) ? "OnFailure" : names[r->pod->pod->restart_policy];
+}
+
+const char *plan_podman(const struct plan *p, const struct plan_pod *pod, const struct podman_pod *how, struct arena *a)
+{
+	struct rendering r = { .j = { .a = a }, .plan = p, .pod = pod, .how = how };
+
+	put_text(&r.j, "{");
+	string(&r.j, "apiVersion", "v1");
+	string(&r.j, "kind", "Pod");
+	metadata(&r);
+	open_key(&r.j, "spec", "{");
+	string(&r.j, "restartPolicy", restarts(&r));
+	containers(&r, "initContainers", pod->pod->init_containers, pod->pod->init_container_count);
+	containers(&r, "containers", pod->pod->containers, pod->pod->container_count);
+	volumes(&r);
+	close_with(&r.j, "}");
+	put_text(&r.j, "}\n");
+	return r.j.text;
+}
+
+/* --- what is said about it --- */
+
+/* A link that a pod has put there would be followed by the runtime, at the next start. */
+static const char *refuses_mounts(const struct plan_pod *pod, const struct container *c, struct arena *a)
+{
+	for (size_t i = 0; i < c->mount_count; i++) {
+		const struct volume *v = find_volume(pod->pod, c->mounts[i].volume);
+
+		if (c->mounts[i].sub_path && (!v || v->kind != VOLUME_CONFIG_MAP))
+			return arena_printf(a,
+					    "container %s mounts a part of the volume '%s': with Podman a subPath is safe "
+					    "only in a configMap; make it a volume of its own",
+					    c->name, c->mounts[i].volume);
+	}
+	return NULL;
+}
+
+const char *plan_podman_refuses(const struct plan_pod *pod, struct arena *a)
+{
+	const struct pod *p = pod->pod;
+	const char *why = NULL;
+
+	for (size_t i = 0; !why && i < p->init_container_count; i++)
+		why = refuses_mounts(pod, &p->init_containers[i], a);
+	for (size_t i = 0; !why && i < p->container_count; i++)
+		why = refuses_mounts(pod, &p->containers[i], a);
+	return why;
+}
+
+const char *plan_podman_note(const struct plan_pod *pod, bool init_restarts, struct arena *a)
+{
+	const char *text = NULL;
+
+	if (changes_restarts(pod, init_restarts))
+		text = "this Podman restarts init containers without end under restartPolicy Always; OnFailure is used";
+	for (size_t i = 0; i < pod->pod->volume_count; i++)
+		if (pod->pod->volumes[i].kind == VOLUME_EMPTY_DIR && pod->pod->volumes[i].size_limit)
+			text = arena_printf(a, "%s%sthe sizeLimit of the volume '%s' is not enforced with Podman", text ? text : "",
+					    text ? "; " : "", pod->pod->volumes[i].name);
+	return text;
+}
+
+const char *plan_podman_name(const struct plan_pod *pod, const struct container *c, struct arena *a)
+{
+	return arena_printf(a, "%s-%s", pod->pod->name, c->name);
+}

@@ -1,0 +1,298 @@
+#!/usr/bin/env bats
+# The seed's own file on the real Podman, in the lab: --engine podman, pods without a network of their own, the hook, the gate.
+load helpers
+
+setup_file() {
+	for program in podman runc conmon catatonit; do
+		command -v "$program" >/dev/null || [ -x "/usr/libexec/podman/$program" ] || skip "Podman cannot run here: no $program"
+	done
+	lab_start
+	podman_start
+	podman run --rm --network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 alpine true 2>"$LAB_DIR/podman.err" ||
+		skip "Podman cannot run here: $(head -c 200 "$LAB_DIR/podman.err")"
+	on_podman >"$LAB_DIR/up.out" 2>&1 || { cat "$LAB_DIR/up.out" >&2; return 1; }
+}
+teardown_file() {
+	[ -n "${LAB:-}" ] || return 0
+	sk down --timeout 0 >/dev/null 2>&1 || true
+	podman_stop
+	lab_stop
+}
+
+on_podman() { sk up --engine podman -f pods.yaml "$@"; }
+state_of() { ps_field "[c['state'] for p in d['pods'] if p['name']=='$1' for c in p['containers']][0]"; }
+walls_of() { ps_field "[p['walls'] for p in d['pods'] if p['name']=='$1'][0]"; }
+restart() { pm pod stop --time 0 "$1" >/dev/null && pm pod start "$1"; }
+
+@test "seed check 1: an allowed name, TLS checked against the origin's certificate" {
+	run pod_exec cli-pod-cli-app curl -sS -w ' %{http_code} %{ssl_verify_result}' https://storage.googleapis.com
+	[ "$status" = 0 ]
+	[[ "$output" == *"hello from storage.googleapis.com"*" 200 0" ]]
+}
+
+@test "seed check 2: a name that is not listed is answered 403 with the reason" {
+	run pod_exec cli-pod curl -sS -w '%{http_code}' http://example.com/
+	[[ "$output" == *"not-listed"* ]]
+	[[ "$output" == *403 ]]
+	run pod_exec cli-pod-cli-app curl -sS -v https://example.com
+	[ "$status" != 0 ]
+	[[ "$output" == *"403"* ]]
+}
+
+@test "seed check 3: a direct connection is refused at once, and the witness sees nothing" {
+	lab exec "$LAB" -- curl -sS http://1.1.1.1/ # the same path is open from the host
+	witness | grep -q ' 1.1.1.1 80 '
+	witness --clear
+	run pod_exec cli-pod-cli-app curl --noproxy '*' -sS -m 5 https://1.1.1.1
+	[ "$status" != 0 ]
+	[ "$status" != 28 ] # not a time-out
+	[ -z "$(witness)" ]
+}
+
+@test "the same by Podman's own command, and each pod has its own list" {
+	run pm exec cli-pod-cli-app curl -sS http://storage.googleapis.com/
+	[ "$output" = "hello from storage.googleapis.com port 80" ]
+	run pm exec sandbox-pod-sandbox-app curl -sS https://python.org/
+	[[ "$output" == *"hello from python.org"* ]]
+	run pm exec sandbox-pod-sandbox-app curl -sS http://storage.googleapis.com/
+	[[ "$output" == *not-listed* ]]
+}
+
+@test "the jailers and the gate's pod are not run, nothing was pulled, no network was made" {
+	[ "$(pm ps --all --filter label=stockade.project=demo --format '{{.Names}}' | sort | tr '\n' ' ')" = "cli-pod-cli-app sandbox-pod-sandbox-app " ]
+	[ "$(pm network ls --quiet)" = podman ]
+	[ -z "$(pm volume ls --quiet)" ]
+	run pod_exec cli-pod sh -c 'cat /sys/class/net/*/uevent 2>/dev/null; ls /sys/class/net; cat /etc/hosts /etc/resolv.conf'
+	[[ "$output" == *"INTERFACE=lo"* && "$output" != *eth0* ]]
+	[[ "$output" == *"nameserver 198.18.0.1"* && "$output" == *proxy-pod* && "$output" != *"$(hostname)"* ]]
+}
+
+@test "a container: no capability, no new privileges, our system-call filter, the settings that cannot be borrowed" {
+	run pod_exec cli-pod grep -E '^(CapEff|CapPrm|CapBnd|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status
+	[ "$(echo "$output" | grep -c '0000000000000000')" = 4 ]
+	[[ "$output" == *"NoNewPrivs:"*"1"* && "$output" == *"Seccomp:"*"2"* ]]
+	run pod_exec cli-pod python3 -c '
+import ctypes, errno, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def tried(what, ok):
+    print(what, "THROUGH" if ok else "held")
+try:
+    socket.socket(40, socket.SOCK_STREAM); tried("vsock", True)
+except OSError: tried("vsock", False)
+tried("userns", libc.unshare(0x10000000) == 0)
+tried("mount", libc.mount(b"none", b"/tmp", b"tmpfs", 0, None) == 0)
+tried("uring", libc.syscall(425, 1, 0) >= 0 or ctypes.get_errno() != errno.ENOSYS)
+socket.socket(socket.AF_INET, socket.SOCK_STREAM); print("control made")'
+	[[ "$output" != *THROUGH* && "$output" == *"control made"* ]]
+	[ "$(echo "$output" | grep -c held)" = 4 ]
+}
+
+@test "ps, exec, logs, reload as on the built-in engine" {
+	[ "$(state_of cli-pod)" = running ]
+	run pod_exec cli-pod/cli-app sh -c 'exit 7'
+	[ "$status" = 7 ]
+	[ "$(echo hi | sk exec -i cli-pod -- cat)" = hi ]
+	cp "$PROJECT_DIR/haproxy/cli_domains.lst" "$LAB_DIR/list"
+	echo python.org >>"$PROJECT_DIR/haproxy/cli_domains.lst"
+	sk reload
+	run pod_exec cli-pod curl -sS http://python.org/
+	[[ "$output" == hello* ]]
+	cp "$LAB_DIR/list" "$PROJECT_DIR/haproxy/cli_domains.lst"
+	sk reload
+	run pod_exec cli-pod curl -sS http://python.org/
+	[[ "$output" == *not-listed* ]]
+}
+
+@test "up again changes nothing" {
+	before=$(pod_pid cli-pod)
+	run on_podman
+	[[ "$output" == *"cli-pod: unchanged"* ]]
+	[ "$(pod_pid cli-pod)" = "$before" ]
+}
+
+@test "verify passes, with the probes inside a container under its own filter" {
+	run sk verify --json
+	echo "$output" | python3 -c '
+import json, sys
+probes = json.load(sys.stdin)["probes"]
+bad = [p for p in probes if p["result"] in ("failed", "broken")]
+assert not bad, bad
+passed = {p["id"] for p in probes if p["result"] == "passed"}
+assert len(passed) >= 100, len(passed)
+for id in ("socket-vsock", "io-uring", "user-namespace", "mount", "jail", "jail-joined", "process-capabilities", "seed-direct"):
+    assert id in passed, id'
+	[ "$status" = 0 ]
+}
+
+@test "a pod that is stopped and started by hand gets walls around its new namespace" {
+	before=$(readlink "/proc/$(pod_pid cli-pod)/ns/net")
+	restart cli-pod
+	[ "$(readlink "/proc/$(pod_pid cli-pod)/ns/net")" != "$before" ]
+	[ "$(walls_of cli-pod)" = True ]
+	run pod_exec cli-pod curl -sS http://storage.googleapis.com/
+	[[ "$output" == hello* ]]
+	pod_netns cli-pod nft list table inet stockade | grep -q tproxy
+}
+
+@test "the gate killed: nothing gets through it, the new one serves the same pods" {
+	kill -9 "$(ps_field "d['gate']['pid']")"
+	wait_for 5 pod_exec cli-pod curl -sSf -o /dev/null http://storage.googleapis.com/
+	[ "$(ps_field "d['gate']['restarts']")" -ge 1 ]
+}
+
+@test "started without the hook: no network, ps and verify tell, up mends it" {
+	pm pod stop --time 0 cli-pod >/dev/null
+	nsenter --net="/run/netns/sl-$LAB-host" podman pod start cli-pod # other settings than the project's
+	[ "$(walls_of cli-pod)" = False ]
+	run sk ps
+	[[ "$output" == *"WITHOUT WALLS"* ]]
+	run sk verify --pod cli-pod
+	[ "$status" = 1 ]
+	[[ "$output" == *"failed"*"without walls around it"* ]]
+	witness --clear
+	run podman exec cli-pod-cli-app curl --noproxy '*' -sS -m 3 http://1.1.1.1/
+	[ "$status" != 0 ]
+	[ -z "$(witness)" ]
+	run on_podman
+	[[ "$output" == *"cli-pod: replaced"* ]]
+	[ "$(walls_of cli-pod)" = True ]
+}
+
+@test "a network of Podman's own is refused by the hook, and left alone" {
+	pm pod stop --time 0 cli-pod >/dev/null
+	run pm run --rm --network host --annotation stockade.project=demo --annotation stockade.pod=cli-pod alpine true
+	[ "$status" != 0 ]
+	[[ "$output" == *"host's own network namespace"* ]]
+	lab exec "$LAB" -- curl -sS http://storage.googleapis.com/ | grep -q hello # the host's network is as it was
+	run pm run --rm --network none --annotation stockade.project=demo --annotation stockade.pod=nobody alpine true
+	[ "$status" != 0 ]
+	[[ "$output" == *"no such pod"* ]]
+	pm pod start cli-pod
+}
+
+@test "no race: the first instruction of a program sends a packet, started 20 times, the witness sees none" {
+	cat >"$LAB_DIR/racer.c" <<-'END'
+		#include <arpa/inet.h>
+		#include <fcntl.h>
+		#include <sys/socket.h>
+		#include <unistd.h>
+		int main(void)
+		{
+			struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9999), .sin_addr = { htonl(0x01010101) } };
+			const int udp = socket(AF_INET, SOCK_DGRAM, 0), tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+			(void)!sendto(udp, "race", 4, 0, (struct sockaddr *)&to, sizeof to);
+			to.sin_port = htons(80);
+			(void)!connect(tcp, (struct sockaddr *)&to, sizeof to);
+			(void)!write(1, "sent\n", 5);
+			return 0;
+		}
+	END
+	mkdir -p "$LAB_DIR/racer"
+	gcc -static -O1 -o "$LAB_DIR/racer/racer" "$LAB_DIR/racer.c"
+	tar -C "$LAB_DIR/racer" -cf "$LAB_DIR/racer.tar" .
+	podman import --quiet "$LAB_DIR/racer.tar" localhost/racer:1 >/dev/null
+	witness --clear
+	lab exec "$LAB" -- "$LAB_DIR/racer/racer" # the control: from the host it arrives
+	wait_for 3 sh -c '"$0" witness "$1" | grep -q 9999' "$top/tests/lab/lab" "$LAB"
+	cp "$PROJECT_DIR/pods.yaml" "$LAB_DIR/seed.yaml"
+	printf -- '---\napiVersion: v1\nkind: Pod\nmetadata: { name: racer, labels: { app: cli } }\nspec:\n  restartPolicy: Never\n  containers:\n  - { name: racer, image: "localhost/racer:1", command: ["/racer"] }\n' >>"$PROJECT_DIR/pods.yaml"
+	witness --clear
+	on_podman
+	for _ in $(seq 19); do restart racer >/dev/null; done
+	[ "$(sk logs racer | grep -c sent)" = 20 ]
+	sleep 0.2
+	[ -z "$(witness)" ]
+	cp "$LAB_DIR/seed.yaml" "$PROJECT_DIR/pods.yaml"
+	run on_podman
+	[[ "$output" == *"racer: removed"* ]]
+	[ -z "$(pm ps --all --quiet --filter name=racer)" ]
+}
+
+@test "a pod of that name that is not the project's is left alone" {
+	sed 's/name: cli-pod/name: strange/' "$PROJECT_DIR/pods.yaml" >"$PROJECT_DIR/strange.yaml"
+	pm pod create --name strange --network none >/dev/null
+	run sk up --engine podman -f strange.yaml
+	[ "$status" != 0 ]
+	[[ "$output" == *"not of project demo"* ]]
+	pm pod exists strange
+	pm pod rm --force strange >/dev/null
+	on_podman
+}
+
+@test "an image that is not there is an error that names it, and nothing is left of the pod" {
+	sed 's#curlimages/curl:latest#docker.io/library/nowhere:1#' "$PROJECT_DIR/pods.yaml" >"$PROJECT_DIR/missing.yaml"
+	run sk up --engine podman -f missing.yaml
+	[ "$status" != 0 ]
+	[[ "$output" == *"nowhere:1"* ]]
+	[ -z "$(pm ps --all --quiet --filter name=cli-pod)" ]
+	on_podman
+}
+
+@test "volumes, init containers, users, limits, a published port" {
+	mkdir -p "$PROJECT_DIR/data"
+	echo seen >"$PROJECT_DIR/data/file"
+	cat >"$PROJECT_DIR/more.yaml" <<-'END'
+		apiVersion: v1
+		kind: ConfigMap
+		metadata: { name: settings }
+		data: { greeting: hello }
+		---
+		apiVersion: v1
+		kind: Pod
+		metadata: { name: more, labels: { app: cli } }
+		spec:
+		  initContainers:
+		  - { name: first, image: alpine, command: [sh, -c, "echo init >/work/made"], volumeMounts: [{ name: work, mountPath: /work }] }
+		  containers:
+		  - name: app
+		    image: python:3.9-slim
+		    command: [sh, -c, "id; cat /work/made /config/greeting /data/file; echo no 2>/dev/null >/data/file || echo read-only; exec python3 -m http.server 8000 --directory /config"]
+		    securityContext: { runAsUser: 1234, runAsGroup: 1234 }
+		    resources: { limits: { memory: 200Mi } }
+		    ports: [{ containerPort: 8000, hostPort: 8123 }]
+		    volumeMounts:
+		    - { name: work, mountPath: /work }
+		    - { name: config, mountPath: /config }
+		    - { name: data, mountPath: /data, readOnly: true }
+		  volumes:
+		  - { name: work, emptyDir: {} }
+		  - { name: config, configMap: { name: settings } }
+		  - { name: data, hostPath: { path: data, type: Directory } }
+	END
+	run sk up --engine podman -f more.yaml
+	echo "$output"
+	[ "$status" = 0 ]
+	wait_for 5 sh -c 'cd "$1" && "$2" exec "$3" -- "$4" logs more/app | grep -q read-only' - "$PROJECT_DIR" "$top/tests/lab/lab" "$LAB" "$stockade"
+	run sk logs more/app
+	[[ "$output" == *"uid=1234"*init*hello*seen*read-only* ]]
+	wait_for 5 lab exec "$LAB" -- curl -sSf http://127.0.0.1:8123/greeting
+	restart more
+	wait_for 10 lab exec "$LAB" -- curl -sSf http://127.0.0.1:8123/greeting
+	on_podman
+}
+
+@test "the supervisor killed: nothing flows, a pod does not start again, up puts all right" {
+	kill -9 "$(ps_field "d['supervisor']['pid']")"
+	run pm exec cli-pod-cli-app curl -sS -m 3 http://storage.googleapis.com/
+	[ "$status" != 0 ]
+	pm pod stop --time 0 cli-pod >/dev/null
+	run pm pod start cli-pod
+	[[ "$output" == *"project 'demo' is not up"* ]]
+	[ "$(pm inspect --format '{{.State.Running}}' cli-pod-cli-app)" = false ]
+	on_podman
+	run pod_exec cli-pod curl -sS http://storage.googleapis.com/
+	[[ "$output" == hello* ]]
+}
+
+@test "down leaves nothing, also after a supervisor that was killed" {
+	sk down --timeout 0
+	[ -z "$(podman ps --all --quiet)" ] && [ -z "$(podman pod ps --quiet)" ] && [ -z "$(podman volume ls --quiet)" ]
+	[ ! -e "$LAB_DIR/state/demo" ]
+	on_podman
+	kill -9 "$(ps_field "d['supervisor']['pid']")"
+	sk down
+	[ -z "$(podman ps --all --quiet)" ] && [ -z "$(podman pod ps --quiet)" ]
+	[ ! -e "$LAB_DIR/state/demo" ]
+	[ ! -e "$LAB_DIR/run/demo" ]
+}
