@@ -276,7 +276,7 @@ static int read_ids(pid_t pid, uid_t *ret_uid, gid_t *ret_gid, struct err *err)
 {
 	char path[64];
 	struct arena a = { 0 };
-	struct span text;
+	struct span text = { "", 0 };
 	const char *uid, *gid;
 	int rc = -1;
 
@@ -284,10 +284,12 @@ static int read_ids(pid_t pid, uid_t *ret_uid, gid_t *ret_gid, struct err *err)
 	if (fd_read_file(path, 64 * 1024, &a, &text, err) == 0) {
 		uid = strstr(text.p, "\nUid:\t");
 		gid = strstr(text.p, "\nGid:\t");
-		rc = uid && gid ? 0 : err_set(err, ERR_FAULT, "%s is not understood", path);
-		if (rc == 0) {
+		if (uid && gid) {
 			*ret_uid = (uid_t)strtoul(uid + 6, NULL, 10);
 			*ret_gid = (gid_t)strtoul(gid + 6, NULL, 10);
+			rc = 0;
+		} else {
+			rc = err_set(err, ERR_FAULT, "%s is not understood", path);
 		}
 	}
 	arena_free(&a);
@@ -364,14 +366,13 @@ static int sweep(const char *project, const char *dir, int mounts, struct err *e
 	return rc;
 }
 
-int podman_sweep(const char *project, bool *ret_found, struct err *err)
+int podman_sweep(const char *project, struct err *err)
 {
 	char dir[PODMAN_PATH];
 
 	if (podman_dir(project, dir, err) < 0)
 		return -1;
-	*ret_found = access(dir, F_OK) == 0;
-	return *ret_found ? sweep(project, dir, -1, err) : 0;
+	return access(dir, F_OK) == 0 ? sweep(project, dir, -1, err) : 0;
 }
 
 void podman_end(struct house *h)

@@ -23,8 +23,8 @@ void podman_on_look(struct house *h, unsigned number);
 int podman_pidfd(const struct live_container *c, uid_t *ret_uid, gid_t *ret_gid, struct err *err);
 /* A command of Podman for this project. argv: NULL-terminated, with "podman". */
 struct program podman_program(const struct house *h, const char *const *argv, unsigned limit_ms);
-/* For one that is no more, or never was: what Podman still has of the project, and its files. false: there was nothing. */
-int podman_sweep(const char *project, bool *ret_found, struct err *err);
+/* Of a project without a supervisor: what Podman still has of it, and its files. */
+int podman_sweep(const char *project, struct err *err);
 void podman_end(struct house *h);
 
 #endif

@@ -302,8 +302,8 @@ static void on_checked(struct program_call *c, int code, const char *out, const 
 
 static int begin(struct live_pod *p, struct err *err)
 {
-	const char *const argv[] = { "podman", "pod", "inspect", "--format", "{{index .Labels \"" PODMAN_PROJECT "\"}}",
-				     p->name,  NULL };
+	static const char whose[] = "{{index .Labels \"" PODMAN_PROJECT "\"}}";
+	const char *const argv[] = { "podman", "pod", "inspect", "--format", whose, p->name, NULL };
 	const struct program program = podman_program(p->house, argv, PODMAN_QUICK_MS);
 
 	if (p->container_count + 8 > ARGS_MOST)

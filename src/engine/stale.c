@@ -77,7 +77,6 @@ void stale_runs_remove(void)
 int supervisor_clean_stale(const char *project, struct err *err)
 {
 	char path[512], prefix[LAUNCH_CGROUP_PREFIX];
-	bool found;
 
 	if (control_run_dir(project, path, sizeof path, err) < 0)
 		return -1;
@@ -89,7 +88,7 @@ int supervisor_clean_stale(const char *project, struct err *err)
 
 	if (dir >= 0 && lock < 0)
 		return -1;
-	if (podman_sweep(project, &found, err) < 0)
+	if (podman_sweep(project, err) < 0)
 		return -1;
 	launch_cgroup_prefix(project, prefix);
 	const unsigned left = stale_cgroups_remove(prefix, NULL, EMPTY_MS);

@@ -58,7 +58,7 @@ void conn_pools_free(struct conn_pools *p)
 		struct conn_slab *s = p->roomy;
 
 		assert(s->used == 0);
-		unlink_roomy(s);
+		p->roomy = s->next;
 		ASAN_UNPOISON_MEMORY_REGION(s->conns, sizeof s->conns);
 		free(s);
 	}

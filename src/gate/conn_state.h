@@ -108,7 +108,7 @@ _Static_assert(sizeof(struct conn) <= CONN_STRUCT_BYTES, "an idle tunnel is smal
 struct conn_pools {
 	struct buffer_pool buffers;
 	struct conn_slab *roomy; /* with room for connections */
-	struct http_head head; /* scratch of one parse */
+	struct http_head head;   /* scratch of one parse */
 	struct tls_hello hello;
 };
 

@@ -23,11 +23,17 @@ void guard_seccomp_free(struct filter_copy *c)
 	free(c);
 }
 
+/* How long it is; its instructions, where there is room for them. */
+static long get_filter(pid_t pid, unsigned number, struct sock_filter *code)
+{
+	return syscall(SYS_ptrace, PTRACE_SECCOMP_GET_FILTER, pid, (unsigned long)number, code);
+}
+
 /* The process is stopped. false: an error; no filter of that number is none. */
 static bool take(pid_t pid, struct filter_copy *c)
 {
 	for (; c->count < GUARD_FILTERS_MAX; c->count++) {
-		const long n = ptrace(PTRACE_SECCOMP_GET_FILTER, pid, (void *)(uintptr_t)c->count, NULL);
+		const long n = get_filter(pid, c->count, NULL);
 
 		if (n < 0)
 			return errno == ENOENT;
@@ -35,7 +41,7 @@ static bool take(pid_t pid, struct filter_copy *c)
 			return false;
 		struct sock_filter *code = calloc((size_t)n, sizeof *code);
 
-		if (!code || ptrace(PTRACE_SECCOMP_GET_FILTER, pid, (void *)(uintptr_t)c->count, code) != n) {
+		if (!code || get_filter(pid, c->count, code) != n) {
 			free(code);
 			return false;
 		}

@@ -74,6 +74,7 @@ class Bench:
         subprocess.run([LAB, "up", self.lab], check=True)
         try:
             shutil.copytree(TOP / "examples/seed", self.project)
+            self.take_gate()
             self.write_list("cli", "googleapis.com", f"own.googleapis.com:{FAR_PORT}")
             self.write_list("sandbox", "googleapis.com", "python.org")
             self.far = self.start("internet", "serve", f"proxy={FAR}:{FAR_PORT}")
@@ -91,6 +92,14 @@ class Bench:
         subprocess.run([LAB, "exec", self.lab, "--", self.stockade, "down", "--project", "demo", "--timeout", "1"],
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         subprocess.run([LAB, "down", self.lab], check=False)
+
+    def take_gate(self):
+        """STOCKADE_GATE=FILE: the gate is that program's (mixed.c), the rest is as ever."""
+        gate = os.environ.get("STOCKADE_GATE")
+        if gate:
+            self.stockade = self.dir / "stockade"
+            shutil.copy(pathlib.Path(self.load_program).parent / "mixed", self.stockade)
+            shutil.copy(gate, self.dir / "stockade.gate")
 
     def write_list(self, pod, *entries):
         (self.project / f"haproxy/{pod}_domains.lst").write_text("".join(e + "\n" for e in entries))

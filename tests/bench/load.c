@@ -153,7 +153,7 @@ static void finish(struct slot *s, bool keep)
 	spare[spares++] = s;
 }
 
-static void head_whole(struct slot *s, char *end)
+static void head_whole(struct slot *s, const char *end)
 {
 	const unsigned long status = strtoul(s->head + 9, NULL, 10);
 	const char *length = strcasestr(s->head, "\ncontent-length:");

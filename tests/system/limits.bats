@@ -7,7 +7,7 @@ GATE_ID=$((0x6fff0000))
 
 setup_file() {
 	lab_start
-	printf 'googleapis.com\nown.googleapis.com:7000\n' >"$PROJECT_DIR/haproxy/cli_domains.lst"
+	printf '%s\n' googleapis.com own.googleapis.com:7000 >"$PROJECT_DIR/haproxy/cli_domains.lst"
 	up --workers 1 >&2
 	"$top/tests/lab/lab" exec "$LAB" --in internet -- python3 -c '
 import socket, threading

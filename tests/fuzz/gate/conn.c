@@ -226,7 +226,7 @@ static struct end *client(void)
 	const uint8_t which = next();
 	struct end **c = &f.clients[which % CLIENTS];
 
-	if (*c && (!((*c)->closed && which & 0x80) || f.connects == CONNECTS))
+	if (*c && (!((*c)->closed && which & 0x80) || f.connects >= CONNECTS))
 		return *c;
 	f.connects++;
 	if (which & 0x40) {

@@ -138,7 +138,9 @@ static bool may_refuse(enum http_errno e, const struct http_head *h)
 {
 	static const struct span coding = { "transfer-encoding", 17 };
 
-	for (size_t i = 0; e == HPE_INVALID_TRANSFER_ENCODING && i < h->field_count; i++)
+	if (e != HPE_INVALID_TRANSFER_ENCODING && e != HPE_UNEXPECTED_CONTENT_LENGTH)
+		return false;
+	for (size_t i = 0; i < h->field_count; i++)
 		if (h->fields[i].name.n > coding.n && span_eq_nocase(span_first(h->fields[i].name, coding.n), coding))
 			return true;
 	return false;

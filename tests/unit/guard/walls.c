@@ -117,6 +117,42 @@ static void enter_container_filter(void)
 	MUST(guard_seccomp_container(false, &err) == 0);
 }
 
+/* Taken from another process, as it is. */
+static void borrow_filter(void)
+{
+	int ready[2];
+	char byte;
+
+	MUST(pipe(ready) == 0);
+	const pid_t other = fork();
+
+	if (other == 0) {
+		enter_container_filter();
+		MUST(write(ready[1], "", 1) == 1);
+		for (;;)
+			(void)pause();
+	}
+	MUST(other > 0 && read(ready[0], &byte, 1) == 1);
+	struct filter_copy *c = guard_seccomp_copy(other, &err);
+
+	MUST(c != NULL);
+	MUST(guard_seccomp_copy(0x7ffffffe, &err) == NULL);
+	MUST(socket(40 /* AF_VSOCK */, SOCK_STREAM, 0) >= 0 || errno == EAFNOSUPPORT); /* the control */
+	MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	MUST(guard_seccomp_put(c, &err) == 0);
+	REFUSED(socket(40, SOCK_STREAM, 0), EPERM);
+	REFUSED(unshare(CLONE_NEWUSER), EPERM);
+	REFUSED(ioctl(0, TIOCSTI, ""), EPERM); /* of the second program: both were taken */
+	MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0);
+	guard_seccomp_free(c);
+	MUST(kill(other, SIGKILL) == 0 && waitpid(other, NULL, 0) == other);
+}
+
+static void a_filter_can_be_borrowed(void **state)
+{
+	expect_good(borrow_filter);
+}
+
 static void container_sockets(void)
 {
 	enter_container_filter();
@@ -339,6 +375,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(capabilities_and_ids_are_gone),
 		cmocka_unit_test(the_containers_filter_holds),
+		cmocka_unit_test(a_filter_can_be_borrowed),
 		cmocka_unit_test(the_empty_root_has_nothing),
 #ifndef STOCKADE_SANITIZED
 		cmocka_unit_test(the_gates_filter_holds),

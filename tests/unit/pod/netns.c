@@ -308,6 +308,79 @@ static void test_no_gate(void **state)
 	assert_true(clock_now_ns() - began < 300000000U);
 }
 
+/* --- a namespace that somebody else has made --- */
+
+static int bare(void *arg, int *ret_fds, struct err *err)
+{
+	if (unshare(CLONE_NEWNET) < 0)
+		return err_errno(err, "unshare");
+	ret_fds[0] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	return ret_fds[0] < 0 ? -1 : 0;
+}
+
+/* One pair of devices; arg: NULL, or it is brought up. */
+static int add_pair(void *arg, int *ret_fds, struct err *err)
+{
+	const int rc = system("ip link add one type veth peer name other"); /* NOLINT(cert-env33-c): a test */
+
+	(void)ret_fds;
+	if (rc != 0 || (arg && system("ip link set one up") != 0)) /* NOLINT(cert-env33-c) */
+		return err_set(err, ERR_FAULT, "no devices to test with");
+	return 0;
+}
+
+static int make_bare(void)
+{
+	struct err err = { 0 };
+	int here = -1, fd = -1;
+
+	here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (netns_run(here, bare, NULL, &fd, 1, &err) < 0)
+		fail_msg("%s", err.text);
+	fd_close(&here);
+	return fd;
+}
+
+static void test_adopt(void **state)
+{
+	const struct ip_addr v4 = { 4, { 198, 18, 0, 9 } }, v6 = { 6, { 0xfd, 0x5a, [15] = 9 } };
+	struct err err = { 0 };
+	union address to;
+	FD_CLOSE int netns = make_bare();
+	unsigned devices = 0;
+
+	(void)state;
+	if (netns_adopt(netns, &v4, &v6, &err) < 0)
+		fail_msg("%s", err.text);
+	FD_CLOSE int fd = netns_socket(netns, AF_INET, SOCK_STREAM, 0, &err);
+
+	/* Any address is one of its own. */
+	assert_int_equal(bind(fd, &to.any, address_of("198.18.0.9", 80, &to)), 0);
+	assert_int_equal(netns_run(netns, count_devices, &devices, NULL, 0, &err), 0);
+	assert_int_equal(netns_adopt(netns, &v4, &v6, &err), -1); /* it is made once */
+}
+
+static void test_adopt_refuses(void **state)
+{
+	const struct ip_addr v4 = { 4, { 198, 18, 0, 9 } }, v6 = { 6, { 0xfd, 0x5a, [15] = 9 } };
+	struct err err = { 0 };
+	FD_CLOSE int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	FD_CLOSE int used = make_bare();
+	FD_CLOSE int idle = make_bare();
+
+	(void)state;
+	assert_int_equal(netns_adopt(own, &v4, &v6, &err), -1);
+	assert_non_null(strstr(err.text, "the host's own network namespace"));
+	assert_int_equal(netns_run(used, add_pair, &err, NULL, 0, &err), 0);
+	assert_int_equal(netns_adopt(used, &v4, &v6, &err), -1);
+	assert_non_null(strstr(err.text, "network device one"));
+	assert_int_equal(netns_run(used, add_pair, NULL, NULL, 0, &err), -1); /* they are there still */
+	/* Those that are down may be the kernel's, and go. */
+	assert_int_equal(netns_run(idle, add_pair, NULL, NULL, 0, &err), 0);
+	assert_int_equal(netns_adopt(idle, &v4, &v6, &err), 0);
+	assert_int_equal(netns_run(idle, add_pair, NULL, NULL, 0, &err), 0);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -332,6 +405,8 @@ int main(void)
 		cmocka_unit_test(test_run),
 		cmocka_unit_test(test_listeners_are_as_told),
 		cmocka_unit_test(test_no_gate),
+		cmocka_unit_test(test_adopt),
+		cmocka_unit_test(test_adopt_refuses),
 	};
 
 	return geteuid() != 0 ? SKIPPED : cmocka_run_group_tests(tests, set_up, tear_down);
