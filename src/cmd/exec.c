@@ -135,16 +135,12 @@ static int run_inside(const struct exec_options *o, struct inside *p, struct err
 {
 	FD_CLOSE int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	const int stdio[3] = { o->interactive ? STDIN_FILENO : null, STDOUT_FILENO, STDERR_FILENO };
-	const uint32_t owner = p->spec.uid_base + p->spec.uid;
 	struct terminal terminal = { 0 };
 
 	if (null < 0)
 		return err_errno(err, "/dev/null");
-	const int tty = terminal_open(&terminal, stdio, owner, p->spec.stdio, err);
-
-	if (tty < 0)
+	if (terminal_open(&terminal, stdio, &p->spec, err) < 0)
 		return -1;
-	p->spec.tty = tty == 1;
 	const pid_t pid = container_enter(p->pidfd, &p->spec, NULL, NULL, err);
 	const int code = pid > 0 ? terminal_run(&terminal, pid, err) : -1;
 

@@ -179,11 +179,9 @@ static void sweep_due(struct timer *t)
 static int start(struct sandbox *s, struct err *err)
 {
 	const int stdio[3] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
-	const int tty = terminal_open(&s->terminal, stdio, s->spec.uid_base, s->spec.stdio, err);
 
-	if (tty < 0)
+	if (terminal_open(&s->terminal, stdio, &s->spec, err) < 0)
 		return -1;
-	s->spec.tty = tty == 1;
 	const pid_t pid = container_start(&s->spec, err);
 
 	if (pid < 0 || child_watch(&s->child, s->loop, pid, child_ended, err) < 0)

@@ -9,11 +9,13 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "engine/child.h"
+#include "guard/fdpass.h"
 
 enum { CHUNK = 16 * 1024, LAST_CHUNKS = 64, END_OF_FILE_KEY = 4 };
 
@@ -108,59 +110,45 @@ void terminal_resize(struct terminal *t)
 		(void)ioctl(t->screen.fd, TIOCSWINSZ, &size);
 }
 
-/* With the keys coming raw, the program's terminal does what the caller's did. Else the caller's still edits lines and shows them.
- */
-static int set_mode(const struct terminal *t)
-{
-	struct termios mode;
-
-	if (t->raw)
-		return tcsetattr(t->slave, TCSANOW, &t->before);
-	if (tcgetattr(t->slave, &mode) < 0)
-		return -1;
-	mode.c_oflag &= (tcflag_t)~OPOST;
-	mode.c_lflag &= (tcflag_t) ~(ECHO | ECHONL);
-	return tcsetattr(t->slave, TCSANOW, &mode);
-}
-
-static int make(struct terminal *t, uid_t owner, struct err *err)
-{
-	t->screen.fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-	if (t->screen.fd < 0 || unlockpt(t->screen.fd) < 0)
-		return err_errno(err, "a new terminal");
-	t->slave = ioctl(t->screen.fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (t->slave < 0 || fchown(t->slave, owner, (gid_t)-1) < 0 || fchmod(t->slave, 0600) < 0 || set_mode(t) < 0)
-		return err_errno(err, "a new terminal");
-	return 0;
-}
-
-int terminal_open(struct terminal *t, const int stdio[static 3], uid_t owner, int ret_stdio[static 3], struct err *err)
+/* With the keys coming raw, the program's terminal does what the caller's did. Else the caller's still edits lines and shows them. */
+int terminal_open(struct terminal *t, const int stdio[static 3], struct container_spec *spec, struct err *err)
 {
 	bool is[3];
 
 	*t = (struct terminal) { .keys = { .fd = -1, .ready = keys_ready },
 				 .screen = { .fd = -1, .ready = screen_ready },
-				 .slave = -1 };
+				 .channel = { -1, -1 } };
 	for (int i = 0; i < 3; i++) {
 		is[i] = isatty(stdio[i]) == 1;
-		ret_stdio[i] = stdio[i];
+		spec->stdio[i] = is[i] ? CONTAINER_TERMINAL : stdio[i];
 	}
+	spec->terminal = NULL;
 	if (!is[0] && !is[1] && !is[2])
 		return 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, t->channel) < 0)
+		return err_errno(err, "a new terminal");
+	t->open = true;
 	t->shown = is[1] ? stdio[1] : is[2] ? stdio[2] : stdio[0];
 	t->keys.fd = is[0] ? stdio[0] : -1;
 	t->raw = is[0] && is[1] && tcgetattr(stdio[0], &t->before) == 0;
-	if (make(t, owner, err) < 0) {
-		fd_close(&t->screen.fd);
-		fd_close(&t->slave);
-		return -1;
-	}
-	t->open = true;
-	terminal_resize(t);
-	for (int i = 0; i < 3; i++)
-		if (is[i])
-			ret_stdio[i] = t->slave;
-	return is[0];
+	t->wanted = (struct container_terminal) { .channel = t->channel[1], .mode = t->raw ? &t->before : NULL };
+	(void)ioctl(t->shown, TIOCGWINSZ, &t->wanted.size);
+	spec->terminal = &t->wanted;
+	return 0;
+}
+
+/* It was sent before the program ran, so it is there. */
+static int take_screen(struct terminal *t, struct err *err)
+{
+	char word[16];
+	size_t count = 0;
+	const ssize_t n = fdpass_receive(t->channel[0], word, sizeof word, &t->screen.fd, 1, &count);
+
+	fd_close(&t->channel[0]);
+	fd_close(&t->channel[1]);
+	if (n > 0 && count == 1 && isatty(t->screen.fd) == 1 && fd_set_nonblock(t->screen.fd) == 0)
+		return 0;
+	return err_set(err, ERR_FAULT, "the program's terminal did not come");
 }
 
 int terminal_join(struct terminal *t, struct loop *l, struct err *err)
@@ -169,7 +157,8 @@ int terminal_join(struct terminal *t, struct loop *l, struct err *err)
 
 	if (!t->open)
 		return 0;
-	fd_close(&t->slave);
+	if (take_screen(t, err) < 0)
+		return -1;
 	t->loop = l;
 	cfmakeraw(&raw);
 	if (loop_watch(l, &t->screen, EPOLLIN) < 0 || (t->keys.fd >= 0 && loop_watch(l, &t->keys, EPOLLIN) < 0) ||
@@ -191,7 +180,8 @@ void terminal_leave(struct terminal *t)
 		if (t->raw)
 			(void)tcsetattr(t->keys.fd, TCSADRAIN, &t->before);
 	}
-	fd_close(&t->slave);
+	fd_close(&t->channel[0]);
+	fd_close(&t->channel[1]);
 	fd_close(&t->screen.fd);
 }
 

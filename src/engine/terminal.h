@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "net/loop.h"
+#include "pod/container.h"
 
 enum { TERMINAL_PENDING = 4096 };
 
@@ -17,17 +18,18 @@ struct terminal {             /* starts zeroed: no terminal, everything below do
 	struct source keys;   /* the caller's terminal, read */
 	struct source screen; /* the other end of the program's terminal */
 	struct loop *loop;
-	int slave, shown; /* shown: where the program's output goes */
+	int channel[2]; /* the program's end comes by it */
+	int shown;      /* where the program's output goes */
+	struct container_terminal wanted;
 	bool open, raw;
 	struct termios before;          /* the caller's mode, to be put back */
 	char pending[TERMINAL_PENDING]; /* keys that the program's terminal has no room for yet */
 	size_t pending_count;
 };
 
-/* Which of stdio[] are terminals become one new terminal of the program, owned by host uid `owner`, of the size of the caller's;
- * the others stay what they are. ret_stdio: what to give to the program. Returns whether its stdin is a terminal (the `tty` of a
- * container_spec): 1 or 0; -1: err. */
-int terminal_open(struct terminal *t, const int stdio[static 3], uid_t owner, int ret_stdio[static 3], struct err *err);
+/* Which of stdio[] are terminals become one new terminal of the program, made in its container, of the size of the caller's; the others stay
+ * what they are. Fills in stdio and terminal of the spec, which is good until terminal_leave. 0, or -1: err. */
+int terminal_open(struct terminal *t, const int stdio[static 3], struct container_spec *spec, struct err *err);
 /* After the program was started: from now on the loop moves the bytes. */
 int terminal_join(struct terminal *t, struct loop *l, struct err *err);
 void terminal_resize(struct terminal *t); /* on SIGWINCH */

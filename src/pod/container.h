@@ -5,7 +5,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/types.h>
+#include <termios.h>
 
 #include "base/err.h"
 #include "plan/manifest.h"
@@ -23,6 +25,14 @@ struct container_mount {
 	size_t file_count;
 };
 
+/* A terminal made from the container's own devpts when the program starts, so that it has a name there. */
+enum { CONTAINER_TERMINAL = -2 };
+struct container_terminal {
+	int channel; /* a SOCK_SEQPACKET socket: the master end comes here (guard/fdpass.h) before the program runs */
+	const struct termios *mode; /* NULL: the bytes pass as they are, neither edited nor echoed */
+	struct winsize size;
+};
+
 struct container_spec {
 	const char *hostname;
 	const char *hosts, *resolv_conf; /* contents of /etc/hosts and /etc/resolv.conf */
@@ -38,8 +48,8 @@ struct container_spec {
 	uint32_t pids_limit; /* 0: 4096 */
 	const char *cgroup;  /* unique name, [A-Za-z0-9_.-]+, e.g. "stockade-PROJECT-POD-CONTAINER" */
 	uint32_t uid_base;   /* host uid that container uid 0 is; a multiple of 65536 */
-	int stdio[3];        /* the process's stdin, stdout, stderr */
-	bool tty;            /* stdio are one terminal: make it the controlling terminal */
+	int stdio[3];        /* the process's stdin, stdout, stderr; -1: /dev/null; CONTAINER_TERMINAL: `terminal` */
+	const struct container_terminal *terminal; /* NULL: none. When stdin is it, it is the controlling terminal */
 	int netns;
 	int userns;   /* the pod's user namespace (container_userns), shared by its containers */
 	bool foreign; /* container_enter: another runtime has made the container. The process has that one's filters, not ours, is in
@@ -59,7 +69,7 @@ void container_cleanup(const struct container_spec *spec);
 
 /* More code in a running container (pidfd of its pid 1): joins all its namespaces and cgroup, takes on the same identity and
  * restrictions, then runs fn(arg) and exits with its result, or, if fn is NULL, executes spec->argv. Only argv, envp, cwd, uid,
- * gid, stdio, tty and cgroup of the spec are used. fn finds no file open but 0, 1 and 2; what runs inside dies with the caller.
+ * gid, stdio, terminal and cgroup of the spec are used. fn finds no file open but 0, 1 and 2; what runs inside dies with the caller.
  * Returns the pid of a direct child that ends with the status of what ran inside. */
 pid_t container_enter(int pidfd, const struct container_spec *spec, int (*fn)(void *arg), void *arg, struct err *err);
 

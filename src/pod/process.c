@@ -20,6 +20,7 @@
 
 #include "base/fd.h"
 #include "guard/guard.h"
+#include "pod/terminal.h"
 
 enum { EXIT_NOT_STARTED = 127, FILES_SOFT = 1024, FILES_HARD = 1024 * 1024, FIRST_FREE_FD = 10 };
 
@@ -88,14 +89,15 @@ static int set_limits(struct err *err)
 }
 
 /* The three may be each other's numbers, so they go out of the way first. */
-static int place_stdio(const int stdio[static 3], struct err *err)
+static int place_stdio(const int stdio[static 3], int terminal, struct err *err)
 {
 	int copy[3];
 
 	for (int i = 0; i < 3; i++) {
-		FD_CLOSE int null = stdio[i] < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
+		FD_CLOSE int null = stdio[i] == -1 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
+		const int from = stdio[i] == CONTAINER_TERMINAL ? terminal : stdio[i] == -1 ? null : stdio[i];
 
-		copy[i] = fcntl(stdio[i] < 0 ? null : stdio[i], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+		copy[i] = fcntl(from, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 		if (copy[i] < 0)
 			return err_errno(err, "cannot take over the standard files");
 	}
@@ -120,9 +122,12 @@ int process_settle(const struct container_spec *spec, int report, struct err *er
 	sigset_t none;
 
 	(void)setsid(); /* fails when it is one's leader already */
-	if (place_stdio(spec->stdio, err) < 0 || guard_close_fds_except(keep, 4, err) < 0 || set_limits(err) < 0)
+	const int terminal = spec->terminal ? terminal_make(spec->terminal, err) : -1;
+
+	if ((spec->terminal && terminal < 0) || place_stdio(spec->stdio, terminal, err) < 0 ||
+	    guard_close_fds_except(keep, 4, err) < 0 || set_limits(err) < 0)
 		return -1;
-	if (spec->tty && ioctl(0, TIOCSCTTY, 0) < 0)
+	if (spec->stdio[0] == CONTAINER_TERMINAL && ioctl(0, TIOCSCTTY, 0) < 0)
 		return err_errno(err, "cannot take the terminal");
 	(void)umask(022);
 	if (chdir(spec->cwd ? spec->cwd : "/") < 0)

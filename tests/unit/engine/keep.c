@@ -18,6 +18,7 @@
 #include "engine/launch.h"
 #include "engine/live_container.h"
 #include "engine/terminal.h"
+#include "pod/terminal.h"
 
 static void test_back_off(void **state)
 {
@@ -152,15 +153,17 @@ static void test_uid_bases(void **state)
 
 static void test_no_terminal(void **state)
 {
-	int ends[2], out[3];
+	struct container_spec spec = { 0 };
+	int ends[2];
 	struct terminal t;
 	struct err err;
 
 	assert_int_equal(pipe(ends), 0);
 	const int stdio[3] = { ends[0], ends[1], ends[1] };
 
-	assert_int_equal(terminal_open(&t, stdio, getuid(), out, &err), 0);
-	assert_memory_equal(out, stdio, sizeof out);
+	assert_int_equal(terminal_open(&t, stdio, &spec, &err), 0);
+	assert_memory_equal(spec.stdio, stdio, sizeof stdio);
+	assert_null(spec.terminal);
 	terminal_leave(&t);
 	(void)close(ends[0]);
 	(void)close(ends[1]);
@@ -174,7 +177,7 @@ static void test_terminal_mode(void **state)
 	struct terminal t;
 	struct termios now;
 	struct err err = { 0 };
-	int out[3];
+	struct container_spec spec = { 0 };
 	char name[64], text[8] = "";
 
 	assert_true(master >= 0 && unlockpt(master) == 0 && ptsname_r(master, name, sizeof name) == 0);
@@ -182,10 +185,13 @@ static void test_terminal_mode(void **state)
 	const int stdio[3] = { mine, mine, mine };
 
 	assert_true(mine >= 0);
-	assert_int_equal(terminal_open(&t, stdio, getuid(), out, &err), 1);
-	assert_true(out[0] != mine && out[0] == out[1] && out[1] == out[2] && isatty(out[0]));
-	const int program = dup(out[0]);
+	assert_int_equal(terminal_open(&t, stdio, &spec, &err), 0);
+	assert_true(spec.terminal && spec.stdio[0] == CONTAINER_TERMINAL && spec.stdio[2] == CONTAINER_TERMINAL);
+	/* What happens in the container, done here. */
+	const int program = terminal_make(spec.terminal, &err);
 
+	if (program < 0)
+		fail_msg("%s", err.text);
 	assert_int_equal(terminal_join(&t, loop, &err), 0);
 	assert_int_equal(tcgetattr(mine, &now), 0);
 	assert_false(now.c_lflag & ICANON);

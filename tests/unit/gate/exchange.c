@@ -109,6 +109,7 @@ static int start(void **state)
 				   .pools = conn_pools_new(),
 				   .audit = audit_new(1, &err),
 				   .generation = &generations[0] };
+	limits_default(&worker.limits);
 	worker.resolver = resolver_new(worker.loop, "127.0.0.1:9", &err);
 	client.number = snapshot_client(&generations[0].snapshot, SPAN_LITERAL("cli-pod"));
 	log_file = memfd_create("log", MFD_CLOEXEC);

@@ -34,6 +34,7 @@ int gate_test_setup(void **state)
 	strcpy(t->generation.snapshot.hash, "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff");
 	strcpy(t->generation.project, "demo");
 	t->worker.loop = loop_new();
+	limits_default(&t->worker.limits);
 	t->worker.audit = audit_new(1, &err);
 	t->worker.generation = &t->generation;
 	assert_non_null(t->worker.loop);

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <pty.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
+#include "guard/fdpass.h"
 #include "jail/jail.h"
 #include "walls.h"
 
@@ -368,25 +369,32 @@ static void test_host_mounts(void **state)
 /* The terminal is the program's own: what is typed there reaches it as a signal. */
 static void test_terminal(void **state)
 {
-	struct container_spec spec = walls_spec(&walls, "test -t 0 && echo ready >/dev/tty; sleep 60");
+	struct container_spec spec = walls_spec(&walls, "test -t 0 && echo ready >/dev/tty; stty size; tty; sleep 60");
 	struct err err = { 0 };
-	char line[64] = "";
-	int master, slave;
+	char text[64] = "", word[16];
+	int channel[2], master = -1;
+	size_t count = 0, n = 0;
+	struct container_terminal terminal = { .size = { .ws_row = 33, .ws_col = 77 } };
 
 	(void)state;
-	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
-	spec.stdio[0] = spec.stdio[1] = spec.stdio[2] = slave;
-	spec.tty = true;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, channel), 0);
+	terminal.channel = channel[1];
+	spec.terminal = &terminal;
+	spec.stdio[0] = spec.stdio[1] = spec.stdio[2] = CONTAINER_TERMINAL;
 	const pid_t pid = container_start(&spec, &err);
 
 	if (pid < 0)
 		fail_msg("%s", err.text);
-	assert_int_equal(read(master, line, sizeof line), 7);
-	assert_memory_equal(line, "ready\r\n", 7);
+	assert_int_equal(fdpass_receive(channel[0], word, sizeof word, &master, 1, &count), 8);
+	assert_int_equal(count, 1);
+	assert_int_equal(fcntl(master, F_SETFL, 0), 0);
+	while (n < 6 + 6 + 11)
+		n += (size_t)read(master, text + n, sizeof text - 1 - n);
+	assert_string_equal(text, "ready\n33 77\n/dev/pts/0\n");
 	assert_int_equal(write(master, "\003", 1), 1);
 	assert_int_equal(walls_wait(pid), 128 + SIGINT);
 	container_cleanup(&spec);
-	assert_int_equal(close(master) | close(slave), 0);
+	assert_int_equal(close(master) | close(channel[0]) | close(channel[1]), 0);
 }
 
 static int set_up(void **state)
