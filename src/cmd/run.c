@@ -21,7 +21,8 @@
 enum { LIST_BYTES_MOST = 64 * 1024 * 1024, VOLUMES_MOST = 64, PIDS_MOST = 1000000 };
 
 struct run_options {
-	struct strings allow, allow_files, volumes, env, dns;
+	struct strings allow, allow_files, volumes, env, dns, limits;
+	struct gate_limits gate_limits;
 	const char *memory, *timeout, *workdir, *log;
 	unsigned pids;
 };
@@ -266,6 +267,7 @@ static int prepare(struct run *r, struct run_options *o, struct err *err)
 		return err_set(err, ERR_INPUT, "the built-in engine needs root: run it with sudo");
 	ARENA_PUSH(r->arena, o->dns.items, o->dns.count) = NULL;
 	r->sandbox.dns = o->dns.count > 1 ? o->dns.items : NULL;
+	r->sandbox.limits = &o->gate_limits;
 	if (read_limits(r, o, err) < 0 || read_rules(r, o, err) < 0 || read_volumes(r, o, err) < 0)
 		return -1;
 	return check_log(r, o->log, err) < 0 ? -1 : read_env(r, o, err);
@@ -299,6 +301,8 @@ int cmd_run(int argc, char **argv)
 		OPTION_TEXT('t', "timeout", "TIME", &o.timeout, "it is ended after this: 10s, 5m, 2h; exit status 124 then"),
 		OPTION_MANY(0, "dns", "ADDR[:PORT]", &o.dns,
 			    "names are resolved there instead of by the host's resolver; may be repeated"),
+		OPTION_MANY(0, "limit", "NAME=VALUE", &o.limits,
+			    "another limit of the gate than the default, see stockade(1); may be repeated"),
 		OPTION_TEXT(0, "log", "FILE", &o.log, "every decision goes here, one JSON object a line"),
 		OPTION_END,
 	};
@@ -324,6 +328,8 @@ int cmd_run(int argc, char **argv)
 		status = say_error("run", "the command is missing: stockade run [OPTION]... -- CMD [ARG]...");
 	if (status < 0)
 		status = dns_check("run", &o.dns);
+	if (status < 0)
+		status = limits_read("run", &o.limits, &o.gate_limits);
 	if (status < 0)
 		status = run_run(&o, arguments.rest, &arena);
 	arena_free(&arena);

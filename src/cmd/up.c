@@ -22,7 +22,7 @@ struct up_options {
 	const char *file, *project, *engine;
 	bool host_root, dry_run, jail, foreground;
 	unsigned workers;
-	struct strings dns;
+	struct strings dns, limits;
 };
 
 static bool on_podman(const struct up_options *o)
@@ -58,7 +58,7 @@ static int print_podman(const struct up_options *o, const struct plan *p, struct
 	if (podman_dir(o->project, dir, &err) < 0)
 		return say_err("up", &err);
 	for (size_t i = 0; i < p->pod_count; i++) {
-		const char *why = plan_podman_refuses(&p->pods[i], a);
+		const char *why = plan_podman_refuses(p, &p->pods[i], dir, a);
 
 		if (why)
 			return say_error("up", "pod %s: %s", p->pods[i].pod->name, why);
@@ -80,12 +80,15 @@ static bool has_container(const struct manifest *m)
 
 static int apply(const struct up_options *o, const struct manifest *m, struct err *err)
 {
-	json_t *dns = json_array();
+	json_t *dns = json_array(), *limits = json_array();
 
 	for (size_t i = 0; i < o->dns.count; i++)
 		(void)json_array_append_new(dns, json_string(o->dns.items[i]));
-	json_t *request = json_pack("{s:s, s:s, s:s, s:b, s:o, s:i}", "verb", "apply", "manifest", m->path, "engine", o->engine,
-				    "host_root", (int)o->host_root, "dns", dns, "workers", (int)o->workers);
+	for (size_t i = 0; i < o->limits.count; i++)
+		(void)json_array_append_new(limits, json_string(o->limits.items[i]));
+	json_t *request =
+		json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:i}", "verb", "apply", "manifest", m->path, "engine", o->engine,
+			  "host_root", (int)o->host_root, "dns", dns, "limits", limits, "workers", (int)o->workers);
 
 	if (!request)
 		return err_set(err, ERR_INPUT, "%s: a path that is no UTF-8 cannot be handed to the supervisor; rename it",
@@ -162,6 +165,8 @@ static int up_run(struct up_options *o, struct arena *a)
 
 static int check(const struct up_options *o)
 {
+	struct gate_limits limits;
+
 	if (o->workers > WORKERS_MOST)
 		return say_error("up", "--workers takes at most %d", WORKERS_MOST);
 	if (!on_podman(o) && strcmp(o->engine, "builtin") != 0)
@@ -170,7 +175,9 @@ static int check(const struct up_options *o)
 		return say_error("up", "--host-root is of the built-in engine; Podman runs images");
 	if (o->jail && !o->dry_run)
 		return say_error("up", "--jail goes with --dry-run");
-	return dns_check("up", &o->dns);
+	const int status = limits_read("up", &o->limits, &limits);
+
+	return status < 0 ? dns_check("up", &o->dns) : status;
 }
 
 int cmd_up(int argc, char **argv)
@@ -185,6 +192,8 @@ int cmd_up(int argc, char **argv)
 		OPTION_FLAG(0, "jail", &o.jail, "with --dry-run: print each pod's nftables ruleset too"),
 		OPTION_FLAG(0, "foreground", &o.foreground, "stay, show what containers print, and go down on Ctrl-C"),
 		OPTION_MANY(0, "dns", "ADDR[:PORT]", &o.dns, "the gate asks this resolver instead of the host's; may be repeated"),
+		OPTION_MANY(0, "limit", "NAME=VALUE", &o.limits,
+			    "another limit of the gate than the default, see stockade(1); may be repeated"),
 		OPTION_NUMBER(0, "workers", "N", &o.workers, "the gate's threads; 0, the default: one a core"),
 		OPTION_END,
 	};

@@ -79,3 +79,14 @@ int dns_check(const char *verb, const struct strings *dns)
 	}
 	return -1;
 }
+
+int limits_read(const char *verb, const struct strings *given, struct gate_limits *ret)
+{
+	struct err err;
+
+	limits_default(ret);
+	for (size_t i = 0; i < given->count; i++)
+		if (limits_set(ret, given->items[i], &err) < 0)
+			return say_error(verb, "--limit %.80s: %s", given->items[i], err.text);
+	return -1;
+}

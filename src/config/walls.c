@@ -43,6 +43,7 @@ static const struct {
 	{ "/var/lib/docker", WAY_TOUCH, "it is a container engine's own state" },
 	{ "/var/lib/containers", WAY_TOUCH, "it is a container engine's own state" },
 	{ "/var/lib/containerd", WAY_TOUCH, "it is a container engine's own state" },
+	{ "/var/lib/stockade", WAY_TOUCH, "it is a container engine's own state" },
 	{ "/var/lib/kubelet", WAY_TOUCH, "it is a container engine's own state" },
 };
 

@@ -22,6 +22,7 @@ struct apply {
 	char manifest[HOUSE_PATH];
 	char dns[HOUSE_DNS][HOUSE_DNS_TEXT];
 	unsigned workers;
+	struct gate_limits limits;
 	bool host_root, begun;
 	const struct pod_engine *engine;
 	unsigned look; /* of Podman's, that it waits for; 0: none */
@@ -279,7 +280,8 @@ static void show(struct apply *a, const json_t *lines)
 static void set_gate(struct apply *a)
 {
 	struct house *h = a->house;
-	const bool other = memcmp(h->dns, a->dns, sizeof h->dns) != 0 || h->gate.workers != a->workers;
+	const bool other = memcmp(h->dns, a->dns, sizeof h->dns) != 0 || h->gate.workers != a->workers ||
+			   memcmp(&h->limits, &a->limits, sizeof h->limits) != 0;
 	size_t n = 0;
 
 	memcpy(h->dns, a->dns, sizeof h->dns);
@@ -290,6 +292,8 @@ static void set_gate(struct apply *a)
 	h->dns_list[n] = NULL;
 	h->gate.dns = n ? h->dns_list : NULL;
 	h->gate.workers = a->workers;
+	h->limits = a->limits;
+	h->gate.limits = &h->limits;
 	if (!h->gate_started) {
 		h->gate_started = true;
 		gate_link_start(&h->gate);
@@ -375,6 +379,18 @@ static void begin(struct apply *a)
 	reload_ask(a->house, &a->request);
 }
 
+static int read_limits(struct apply *a, const json_t *limits, struct err *err)
+{
+	limits_default(&a->limits);
+	for (size_t i = 0; i < json_array_size(limits); i++) {
+		const char *text = json_string_value(json_array_get(limits, i));
+
+		if (limits_set(&a->limits, text ? text : "", err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int read_request(struct apply *a, const json_t *request, struct err *err)
 {
 	const char *manifest = json_string_value(json_object_get(request, "manifest"));
@@ -400,6 +416,8 @@ static int read_request(struct apply *a, const json_t *request, struct err *err)
 	a->engine = engine && strcmp(engine, engine_podman.name) == 0 ? &engine_podman : &engine_builtin;
 	if (engine && strcmp(engine, a->engine->name) != 0)
 		return err_set(err, ERR_INPUT, "no such engine: %.40s", engine);
+	if (read_limits(a, json_object_get(request, "limits"), err) < 0)
+		return -1;
 	a->workers = (unsigned)workers;
 	a->host_root = json_is_true(json_object_get(request, "host_root"));
 	return 0;

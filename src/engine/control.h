@@ -3,15 +3,17 @@
  * reply has "done": true, and "error" with "class" when it failed; replies before it may have "line": text for people.
  *
  * verb     request                                    replies
- * apply    manifest, host_root, dns[], workers        lines of progress; pods that could not start are errors
+ * apply    manifest, engine, host_root, dns[], limits[],  lines of progress; pods that could not start are errors
  * down     timeout_s                                  lines; the supervisor then ends
- * ps       -                                          project, manifest, generation, hash, reload_error, supervisor{pid},
- *                                                     gate{pid,state,restarts,answers,...}, pods[{name,addresses,attached,
- *                                                     containers[{name,state,pid,exit_code,restarts,started_at}]}]
+ * ps       -                                          project, engine, manifest, generation, hash, gate{pid,state,restarts,...},
+ *                                                     pods[{name,addresses,attached,walls,containers[{name,state,pid,exit_code,
+ *                                                     restarts,started_at}]}]; on Podman also a container's id and log
  * reload   -                                          generation, hash, revoked, or the error of the broken list
- * enter    pod, container                             1 fd: pidfd of its pid 1; pod, container, uid, gid, cwd, env[], cgroup, uid_base
+ * enter    pod, container                             1 fd: pidfd of its pid 1; uid, gid, cwd, env[], cgroup, uid_base; on Podman
+ *                                                     engine, id, setting (of the environment) instead of the last two
  * netns    pod                                        1 fd: the network namespace (verify)
- * policy   -                                          1 fd: the memfd in force; generation, hash */
+ * policy   -                                          1 fd: the memfd in force; generation, hash
+ * attach   pod; 1 fd: a network namespace             Podman's hook: done, when there are walls around it and the gate serves it */
 #ifndef STOCKADE_ENGINE_CONTROL_H
 #define STOCKADE_ENGINE_CONTROL_H
 

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "guard/fdpass.h"
 
-enum { GATE_CHANNEL_FD = 3, GATE_STEADY_MS = 10000, GATE_ARGS = 24, GATE_FAREWELL_MS = 500 };
+enum { GATE_CHANNEL_FD = 3, GATE_STEADY_MS = 10000, GATE_ARGS = 24 + 2 * LIMIT_COUNT, GATE_FAREWELL_MS = 500 };
 
 static void spawn(struct gate_link *g);
 
@@ -229,12 +229,29 @@ static void gate_ended(struct child *c, int wait_status)
 	schedule(g);
 }
 
-/* `stockade gate-role --channel 3 --workers N --dns ADDR...`: fd 3 is the channel, everything else but stderr is closed by exec. */
+/* Those that are not as usual, as arguments; returns how many words. text: where the words are. */
+static size_t put_limits(const struct gate_link *g, char text[static LIMIT_COUNT][LIMIT_TEXT_MAX], const char **args)
+{
+	struct gate_limits usual;
+	size_t n = 0;
+
+	limits_default(&usual);
+	for (int i = 0; g->limits && i < LIMIT_COUNT; i++) {
+		if (g->limits->of[i] == usual.of[i])
+			continue;
+		args[n++] = "--limit";
+		args[n++] = limits_format(g->limits, (enum gate_limit)i, text[i]);
+	}
+	return n;
+}
+
+/* `stockade gate-role --channel 3 --workers N --limit NAME=VALUE... --dns ADDR...`: fd 3 is the channel, everything else but stderr
+ * is closed by exec. */
 static void become_gate(const struct gate_link *g, int channel)
 {
 	const char *args[GATE_ARGS] = { "stockade", "gate-role", "--channel", "3" };
 	size_t n = 4;
-	char workers[16];
+	char workers[16], limits[LIMIT_COUNT][LIMIT_TEXT_MAX];
 	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (g->workers) {
@@ -242,6 +259,7 @@ static void become_gate(const struct gate_link *g, int channel)
 		args[n++] = "--workers";
 		args[n++] = workers;
 	}
+	n += put_limits(g, limits, args + n);
 	for (const char *const *d = g->dns; d && *d && n + 3 < GATE_ARGS; d++) {
 		args[n++] = "--dns";
 		args[n++] = *d;

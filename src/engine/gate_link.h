@@ -26,7 +26,8 @@ struct gate_link {
 	const char *project;
 	const char *const *dns; /* NULL-terminated; NULL: the host's resolv.conf */
 	unsigned workers;
-	bool quiet; /* its diagnostics go nowhere, not to the owner's stderr */
+	const struct gate_limits *limits; /* NULL: the defaults */
+	bool quiet;                       /* its diagnostics go nowhere, not to the owner's stderr */
 	void (*on_adopted)(struct gate_link *g, uint64_t generation, bool refused, uint32_t revoked);
 	void (*on_status)(struct gate_link *g, const struct gate_counters *c);
 	/* read by the owner */

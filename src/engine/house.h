@@ -41,6 +41,7 @@ struct house {
 	struct gate_counters counters;
 	char dns[HOUSE_DNS][HOUSE_DNS_TEXT];
 	const char *dns_list[HOUSE_DNS + 1];
+	struct gate_limits limits; /* of the gate; set by the first apply */
 
 	struct reload reload;
 	struct watch watch;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -49,7 +50,7 @@ static int judge(struct house *h, const struct plan *p, uint64_t client, struct 
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < p->pod_count; i++) {
-		const char *why = plan_podman_refuses(&p->pods[i], &a);
+		const char *why = plan_podman_refuses(p, &p->pods[i], h->podman.dir, &a);
 		const char *note = plan_podman_note(&p->pods[i], h->podman.init_restarts, &a);
 
 		if (why)
@@ -313,21 +314,31 @@ int podman_pidfd(const struct live_container *c, uid_t *ret_uid, gid_t *ret_gid,
 
 /* --- the end --- */
 
-/* Names of pods that bear the project's label, one a line; removed one by one. */
+static int remove_pod(const char *name, const struct program *like, struct arena *a, struct err *err)
+{
+	const char *const argv[] = { "podman", "pod", "rm", "--force", "--time", "0", name, NULL };
+	const struct timespec pause = { .tv_nsec = PODMAN_AGAIN_MS * 1000000L };
+	struct program p = *like;
+
+	p.argv = argv;
+	for (unsigned i = 0; i < PODMAN_REMOVALS; i++) {
+		if (program_wait(&p, a, NULL, err) == 0 || strstr(err->text, "no such pod"))
+			return 0;
+		(void)nanosleep(&pause, NULL);
+	}
+	return err_wrap(err, "podman pod rm");
+}
+
+/* Names of pods that bear the project's label, one a line. */
 static int remove_pods(const char *names, const struct program *like, struct arena *a, struct err *err)
 {
 	int rc = 0;
 
 	for (const char *at = names; *at;) {
 		const size_t n = strcspn(at, "\n");
-		const char *const argv[] = {
-			"podman", "pod", "rm", "--force", "--time", "0", arena_span(a, (struct span) { at, n }), NULL
-		};
-		struct program p = *like;
 
-		p.argv = argv;
-		if (n && program_wait(&p, a, NULL, err) != 0)
-			rc = err_wrap(err, "podman pod rm");
+		if (n && remove_pod(arena_span(a, (struct span) { at, n }), like, a, err) < 0)
+			rc = -1;
 		at += n + (at[n] == '\n');
 	}
 	return rc;

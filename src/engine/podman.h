@@ -9,6 +9,8 @@
 #include "engine/pods.h"
 
 enum { PODMAN_QUICK_MS = 30000, PODMAN_PLAY_MS = 300000 };
+/* A removal fails when Podman itself, in another process, still cleans up after a container; the next one does not. */
+enum { PODMAN_REMOVALS = 5, PODMAN_AGAIN_MS = 300 };
 
 /* Is Podman there, and may the plan run on it? Writes the project's files. Lines for people go to the client. */
 int podman_prepare(struct house *h, const struct plan *p, uint64_t client, struct err *err);

@@ -29,6 +29,7 @@ static void give_up(struct live_pod *p, const struct err *why)
 {
 	p->podman.failing = true;
 	p->podman.why = *why;
+	p->podman.removals = 0;
 	take_away(p);
 }
 
@@ -261,6 +262,8 @@ static void on_emptied(struct program_call *c, int code, const char *out, const 
 	run(p, argv, PODMAN_PLAY_MS, on_played);
 }
 
+static int begin(struct live_pod *p, struct err *err);
+
 static void empty_directory(struct live_pod *p, then *next)
 {
 	char dir[PODMAN_PATH];
@@ -270,14 +273,27 @@ static void empty_directory(struct live_pod *p, then *next)
 	run(p, argv, PODMAN_QUICK_MS, next);
 }
 
+static void check_again(struct timer *t)
+{
+	struct live_pod *p = (struct live_pod *)((char *)t - offsetof(struct live_pod, limit));
+	struct err err = { 0 };
+
+	if (begin(p, &err) < 0)
+		give_up(p, &err);
+}
+
 static void on_old_removed(struct program_call *c, int code, const char *out, const char *errors)
 {
 	struct live_pod *p = of_call(c);
 
-	if (code != 0)
-		failed(p, "removing what is left of it in Podman", errors);
-	else
+	if (code == 0) {
 		empty_directory(p, on_emptied);
+	} else if (++p->podman.removals < PODMAN_REMOVALS) {
+		p->limit.expired = check_again;
+		loop_timer_set(p->house->loop, &p->limit, PODMAN_AGAIN_MS);
+	} else {
+		failed(p, "removing what is left of it in Podman", errors);
+	}
 }
 
 /* A pod of that name that is there already is removed only when it is ours. */
@@ -329,7 +345,12 @@ static void on_gone(struct program_call *c, int code, const char *out, const cha
 		pod_fail(p, &why);
 }
 
-/* Without its walls it has no way out any more, whatever Podman says. */
+static void take_away_again(struct timer *t)
+{
+	take_away((struct live_pod *)((char *)t - offsetof(struct live_pod, limit)));
+}
+
+/* In the end it goes without its walls, and has no way out any more, whatever Podman says. */
 static void on_removed(struct program_call *c, int code, const char *out, const char *errors)
 {
 	struct live_pod *p = of_call(c);
@@ -338,8 +359,14 @@ static void on_removed(struct program_call *c, int code, const char *out, const 
 	const struct program program = podman_program(p->house, argv, PODMAN_QUICK_MS);
 	struct err err = { 0 };
 
-	if (code != 0 && !strstr(errors, "no such pod"))
+	if (code != 0 && !strstr(errors, "no such pod")) {
 		log_error("pod %s: podman pod rm: %s", p->name, errors);
+		if (++p->podman.removals < PODMAN_REMOVALS) {
+			p->limit.expired = take_away_again;
+			loop_timer_set(p->house->loop, &p->limit, PODMAN_AGAIN_MS);
+			return;
+		}
+	}
 	podman_files_pod_dir(p->house->podman.dir, p->name, dir);
 	if (program_start(c, p->house->loop, &program, on_gone, &err) < 0)
 		on_gone(c, -1, "", err.text);
@@ -354,6 +381,7 @@ static void take_away(struct live_pod *p)
 	struct err err = { 0 };
 
 	answer_hooks(p, &stopped);
+	loop_timer_cancel(p->house->loop, &p->limit);
 	(void)snprintf(seconds, sizeof seconds, "%u", (p->podman.stop_ms + 999) / 1000);
 	program_kill(&p->podman.call);
 	if (program_start(&p->podman.call, p->house->loop, &program, on_removed, &err) < 0)
@@ -365,6 +393,7 @@ static void stop(struct live_pod *p, unsigned timeout_ms, bool first)
 	if (!first && timeout_ms >= p->podman.stop_ms)
 		return;
 	p->podman.stop_ms = timeout_ms;
+	p->podman.removals = 0;
 	take_away(p);
 }
 

@@ -267,6 +267,7 @@ static int start_gate(struct sandbox *s, struct err *err)
 				       .project = "run",
 				       .dns = s->options->dns,
 				       .workers = 1,
+				       .limits = s->options->limits,
 				       .quiet = true,
 				       .on_adopted = on_adopted,
 				       .on_status = on_status };

@@ -140,6 +140,18 @@ static void refuse(struct client *c, enum err_class class, const char *text)
 
 /* --- ps --- */
 
+/* Each limit that can be set: what it is, and how often it was met. */
+static json_t *describe_limits(const struct house *h)
+{
+	json_t *all = json_object();
+
+	for (int i = 0; h->gate_started && i < LIMIT_COUNT; i++)
+		(void)json_object_set_new(
+			all, limit_name((enum gate_limit)i),
+			json_pack("{sI sI}", "value", (json_int_t)h->limits.of[i], "met", (json_int_t)h->counters.limited[i]));
+	return all;
+}
+
 static json_t *describe_gate(const struct house *h)
 {
 	static const char *const states[] = {
@@ -147,13 +159,15 @@ static json_t *describe_gate(const struct house *h)
 	};
 	const struct gate_counters *n = &h->counters;
 
-	return json_pack("{si ss sb si sI sI sI sI sI sI sI sI sI sI si si}", "pid", h->gate_started ? (int)h->gate.child.pid : 0,
-			 "state", states[h->gate.state], "answers", (int)h->gate_answers, "restarts", (int)h->gate.restarts,
-			 "connections", (json_int_t)n->connections, "requests", (json_int_t)n->requests, "allowed",
-			 (json_int_t)n->allowed, "denied", (json_int_t)n->denied, "tunnels", (json_int_t)n->tunnels, "dns_queries",
-			 (json_int_t)n->dns_queries, "packets_refused", (json_int_t)n->packets_refused, "log_dropped",
-			 (json_int_t)n->log_dropped, "bytes_up", (json_int_t)n->bytes_up, "bytes_down", (json_int_t)n->bytes_down,
-			 "connections_open", (int)n->connections_open, "tunnels_open", (int)n->tunnels_open);
+	return json_pack("{si ss sb si sI sI sI sI sI sI sI sI sI sI si si sI sI so}", "pid",
+			 h->gate_started ? (int)h->gate.child.pid : 0, "state", states[h->gate.state], "answers",
+			 (int)h->gate_answers, "restarts", (int)h->gate.restarts, "connections", (json_int_t)n->connections,
+			 "requests", (json_int_t)n->requests, "allowed", (json_int_t)n->allowed, "denied", (json_int_t)n->denied,
+			 "tunnels", (json_int_t)n->tunnels, "dns_queries", (json_int_t)n->dns_queries, "packets_refused",
+			 (json_int_t)n->packets_refused, "log_dropped", (json_int_t)n->log_dropped, "bytes_up",
+			 (json_int_t)n->bytes_up, "bytes_down", (json_int_t)n->bytes_down, "connections_open",
+			 (int)n->connections_open, "tunnels_open", (int)n->tunnels_open, "shared_out", (json_int_t)n->shared_out,
+			 "accept_pauses", (json_int_t)n->accept_pauses, "limits", describe_limits(h));
 }
 
 static json_t *describe(const struct house *h)

@@ -35,12 +35,13 @@ _Static_assert(sizeof may_follow / sizeof *may_follow == CONN_STATE_COUNT, "a li
 
 /* --- time --- */
 
-void conn_limit(struct conn *c, uint32_t ms, bool lazy)
+void conn_limit(struct conn *c, enum gate_limit l, bool lazy)
 {
-	c->limit_ms = ms;
+	c->limit = (uint8_t)l;
+	c->limit_ms = c->w->limits.of[l];
 	c->lazy = lazy;
 	c->active_ms = (uint32_t)loop_now_ms(c->w->loop);
-	loop_timer_set(c->w->loop, &c->timer, ms);
+	loop_timer_set(c->w->loop, &c->timer, c->limit_ms);
 }
 
 static void limit_over(struct conn *c)
@@ -96,6 +97,7 @@ static void timer_expired(struct timer *t)
 		return;
 	}
 	c->limit_ms = 0;
+	worker_limited(c->w, (enum gate_limit)c->limit);
 	limit_over(c);
 	conn_run(c);
 }
@@ -105,7 +107,7 @@ static void timer_expired(struct timer *t)
 static void begin_head(struct conn *c)
 {
 	c->fresh = true;
-	conn_limit(c, c->mode == MODE_CAPTURED ? CONN_FIRST_MS : CONN_IDLE_MS, false);
+	conn_limit(c, c->mode == MODE_CAPTURED ? LIMIT_FIRST_BYTE_TIME : LIMIT_IDLE_TIME, false);
 }
 
 void conn_set_state(struct conn *c, enum conn_state s)
@@ -118,23 +120,23 @@ void conn_set_state(struct conn *c, enum conn_state s)
 		break;
 	case CONN_RESOLVE:
 	case CONN_CONNECT:
-		conn_limit(c, RESOLVE_TIMEOUT_MS + DIAL_TIMEOUT_MS, false);
+		conn_limit(c, LIMIT_REACH_TIME, false);
 		break;
 	case CONN_EXCHANGE:
-		conn_limit(c, CONN_EXCHANGE_MS, true);
+		conn_limit(c, LIMIT_EXCHANGE_TIME, true);
 		break;
 	case CONN_HELLO:
-		conn_limit(c, CONN_HEAD_MS, false);
+		conn_limit(c, LIMIT_HEAD_TIME, false);
 		break;
 	case CONN_TUNNEL:
-		conn_limit(c, CONN_TUNNEL_MS, true);
+		conn_limit(c, LIMIT_TUNNEL_TIME, true);
 		break;
 	case CONN_ANSWER:
-		conn_limit(c, CONN_ANSWER_MS, false);
+		conn_limit(c, LIMIT_ANSWER_TIME, false);
 		break;
 	case CONN_DRAIN:
 		(void)shutdown(c->client.fd, SHUT_WR);
-		conn_limit(c, CONN_DRAIN_MS, false);
+		conn_limit(c, LIMIT_DRAIN_TIME, false);
 		break;
 	case CONN_CLOSED:
 	case CONN_STATE_COUNT:
@@ -496,6 +498,8 @@ void conn_log_denied(struct conn *c, const struct verdict *v, struct span host, 
 	const struct ip_addr none = { 0 };
 
 	worker_count(&c->w->counters.denied, 1);
+	if (v->reason == REASON_LIMIT && !worker_may_log(c->w, &c->who->limit_lines, CLIENT_LIMIT_LINES))
+		return;
 	log_decision(c, DECISION_END, false, v->reason, v->rule, host, port, c->mode == MODE_PROXY ? &none : &c->original, detail,
 		     status);
 }

@@ -44,17 +44,9 @@ enum conn_mode {
 	MODE_ORIGIN,   /* an origin: HTTP in origin-form whose Host field tells the name */
 };
 
-/* Limits, in ms unless they say otherwise (docs/limits.md). */
+/* Limits that cannot be set (docs/limits.md); gate/limits.h has those that can. */
 enum {
-	CONN_IDLE_MS = 60000,       /* no request on a kept or new connection */
-	CONN_FIRST_MS = 5000,       /* captured: nothing that names a host */
-	CONN_HEAD_MS = 15000,       /* from a request head's first byte to its last; a greeting likewise */
-	CONN_EXCHANGE_MS = 300000,  /* no byte either way in a request or its reply */
-	CONN_REST_MS = 2000,        /* no byte of a request whose reply came before its end */
-	CONN_TUNNEL_MS = 3600000,   /* no byte either way in a tunnel */
-	CONN_ANSWER_MS = 15000,     /* writing the gate's own answer */
-	CONN_DRAIN_MS = 2000,       /* waiting for the client to end after the last answer */
-	CONN_DRAIN_BYTES = 1 << 20, /* bytes thrown away meanwhile */
+	CONN_DRAIN_BYTES = 1 << 20, /* bytes thrown away while the client is awaited to end */
 	CONN_INTERIM_MAX = 16,      /* 1xx replies to one request */
 	CONN_STRUCT_BYTES = 799,
 };
@@ -83,7 +75,8 @@ struct conn {
 	bool reply_over : 1;  /* all of it has gone down */
 	bool server_keep : 1; /* the server keeps its connection after this reply */
 	uint8_t interims;
-	uint8_t slot; /* conn_pool.c's */
+	uint8_t slot;  /* conn_pool.c's */
+	uint8_t limit; /* that the timer stands for */
 	bool client_hup : 1,
 		server_hup : 1; /* epoll says so again and again, whatever is asked: not watched while nothing else is */
 	uint16_t status;        /* of the reply that went down */
@@ -108,7 +101,8 @@ _Static_assert(sizeof(struct conn) <= CONN_STRUCT_BYTES, "an idle tunnel is smal
 struct conn_pools {
 	struct buffer_pool buffers;
 	struct conn_slab *roomy; /* with room for connections */
-	struct http_head head;   /* scratch of one parse */
+	uint64_t trimmed_ms;
+	struct http_head head; /* scratch of one parse */
 	struct tls_hello hello;
 };
 
@@ -126,8 +120,8 @@ void conn_close(struct conn *c, bool abrupt);
 void conn_drop_server(struct conn *c);
 /* Neither a name nor a dial is waited for any more. */
 void conn_stop_reaching(struct conn *c);
-/* A fixed limit from now on, or one that counts from the last activity. */
-void conn_limit(struct conn *c, uint32_t ms, bool lazy);
+/* A limit of time from now on, or (lazy) one that counts from the last activity. */
+void conn_limit(struct conn *c, enum gate_limit l, bool lazy);
 /* Decides on a host and port as they were understood. true: allowed, c stands under the decision. false: *ret says why. */
 bool conn_decide(struct conn *c, enum host_result parsed, const struct host *host, uint16_t port, struct verdict *ret);
 /* After an allowed decision: takes the kept server connection if it is the same, else resolves and dials. Leads to conn_connected,

@@ -203,6 +203,10 @@ static void add_counters(struct gate_counters *sum, const struct gate_counters *
 	ADD(bytes_down);
 	ADD(connections_open);
 	ADD(tunnels_open);
+	ADD(shared_out);
+	ADD(accept_pauses);
+	for (int i = 0; i < LIMIT_COUNT; i++)
+		ADD(limited[i]);
 #undef ADD
 }
 

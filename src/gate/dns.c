@@ -14,7 +14,7 @@
 #include "wire/dns_msg.h"
 
 enum { UDP_BATCH = 64, TTL_S = 10, CLASS_IN = 1 };
-enum { TCP_MAX = 64, TCP_IDLE_MS = 10000, TCP_MESSAGE_MAX = 4096, PREFIX = 2 };
+enum { TCP_MESSAGE_MAX = 4096, PREFIX = 2 };
 
 /* --- the answer --- */
 
@@ -177,7 +177,10 @@ static void conn_close(struct dns_conn *t)
 
 static void idle_expired(struct timer *timer)
 {
-	conn_close((struct dns_conn *)((char *)timer - offsetof(struct dns_conn, idle)));
+	struct dns_conn *t = (struct dns_conn *)((char *)timer - offsetof(struct dns_conn, idle));
+
+	worker_limited(t->worker, LIMIT_DNS_IDLE_TIME);
+	conn_close(t);
 }
 
 /* Sends what waits. False: the connection is broken. */
@@ -211,7 +214,7 @@ static bool answer_message(struct dns_conn *t, struct span msg)
 	t->out[0] = (char)(n >> 8);
 	t->out[1] = (char)n;
 	t->out_used = PREFIX + n;
-	loop_timer_set(t->worker->loop, &t->idle, TCP_IDLE_MS);
+	loop_timer_set(t->worker->loop, &t->idle, t->worker->limits.of[LIMIT_DNS_IDLE_TIME]);
 	return flush(t);
 }
 
@@ -261,8 +264,11 @@ static void tcp_ready(struct source *s, uint32_t events)
 
 void dns_tcp_accepted(struct worker *w, struct client *c, int fd)
 {
-	struct dns_conn *t = c->dns_conn_count < TCP_MAX ? calloc(1, sizeof *t) : NULL;
+	const bool full = c->dns_conn_count >= w->limits.of[LIMIT_DNS_CONNECTIONS];
+	struct dns_conn *t = full ? NULL : calloc(1, sizeof *t);
 
+	if (full)
+		worker_limited(w, LIMIT_DNS_CONNECTIONS);
 	if (!t) {
 		worker_refuse(w, c, fd, ADAPTER_DNS);
 		return;
@@ -277,7 +283,7 @@ void dns_tcp_accepted(struct worker *w, struct client *c, int fd)
 		t->next->prev = &t->next;
 	c->dns_conns = t;
 	c->dns_conn_count++;
-	loop_timer_set(w->loop, &t->idle, TCP_IDLE_MS);
+	loop_timer_set(w->loop, &t->idle, w->limits.of[LIMIT_DNS_IDLE_TIME]);
 	if (loop_watch(w->loop, &t->source, EPOLLIN) < 0)
 		conn_close(t);
 }

@@ -34,6 +34,7 @@ static void block_free(struct buffer_pool *p, char *data, uint32_t size)
 	struct spare *s = (struct spare *)(void *)data;
 
 	if (size > BUFFER_SMALL || p->spares >= BUFFER_SPARES) {
+		p->freed += p->freed < UINT32_MAX - size ? size : 0;
 		free(data);
 		return;
 	}

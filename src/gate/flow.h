@@ -22,6 +22,7 @@ enum { BUFFER_SMALL = 16 * 1024, BUFFER_LARGE = HTTP_HEAD_MAX + 16 * 1024, BUFFE
 struct buffer_pool {
 	void *small; /* a list through their first bytes */
 	unsigned spares;
+	uint32_t freed; /* bytes given back to the heap since it was trimmed; no further than UINT32_MAX */
 };
 
 void buffer_pool_free(struct buffer_pool *p);

@@ -111,11 +111,12 @@ static unsigned count_cores(void)
 	return count < WORKERS_MAX ? (unsigned)count : WORKERS_MAX;
 }
 
-static int init_workers(struct control *c, const char *servers, struct err *err)
+static int init_workers(struct control *c, const char *servers, const struct gate_limits *limits, struct err *err)
 {
 	struct worker_options o = {
 		.count = c->count,
 		.servers = servers,
+		.limits = limits,
 		.audit = c->audit,
 		.budget = &c->budget,
 		.acknowledge = c->acknowledged.fd,
@@ -140,7 +141,7 @@ static int init(struct control *c, const struct gate_options *o, struct err *err
 	if (!c->workers || !c->loop || c->acknowledged.fd < 0)
 		return err_errno(err, "cannot make the gate's loop");
 	c->audit = audit_new(c->count, err);
-	return c->audit ? init_workers(c, servers, err) : -1;
+	return c->audit ? init_workers(c, servers, o->limits, err) : -1;
 }
 
 static int lock_down(struct err *err)

@@ -3,11 +3,13 @@
 #define STOCKADE_GATE_GATE_H
 
 #include "base/err.h"
+#include "gate/limits.h"
 
 struct gate_options {
-	int channel;            /* SOCK_SEQPACKET to the supervisor (gate/protocol.h) */
-	unsigned workers;       /* threads with an epoll loop each; 0: one a core */
-	const char *const *dns; /* "ADDR" or "[ADDR]:PORT", NULL-terminated; empty: the host's resolv.conf */
+	int channel;                      /* SOCK_SEQPACKET to the supervisor (gate/protocol.h) */
+	unsigned workers;                 /* threads with an epoll loop each; 0: one a core */
+	const char *const *dns;           /* "ADDR" or "[ADDR]:PORT", NULL-terminated; empty: the host's resolv.conf */
+	const struct gate_limits *limits; /* NULL: the defaults */
 };
 
 /* Reads resolv.conf, then locks itself down (uid, capabilities, no_new_privs, seccomp, no files), says GATE_READY, serves.

@@ -200,6 +200,15 @@ static void take_head(struct conn *c)
 	c->head_size = 0;
 }
 
+static bool one_too_many(struct conn *c)
+{
+	if (worker_may_head(c->w, c->who))
+		return false;
+	c->close_after = true;
+	refuse(c, REASON_LIMIT, NULL, "too many requests in a second");
+	return true;
+}
+
 static void request(struct conn *c, const struct http_head *h)
 {
 	struct http_target t;
@@ -209,6 +218,8 @@ static void request(struct conn *c, const struct http_head *h)
 	if (c->mode == MODE_PROXY && span_eq(h->method, SPAN_LITERAL("CONNECT")))
 		c->adapter = ADAPTER_CONNECT;
 	note_request(c, h);
+	if (one_too_many(c))
+		return;
 	if (!understand(c, h, &t, &to))
 		return;
 	if (!conn_decide(c, to.parsed, &to.host, to.port, &v)) {
@@ -261,7 +272,7 @@ void http_head_step(struct conn *c)
 			c->head_method = c->http10 = c->body_expected = false;
 			c->up.bytes = c->down.bytes = 0;
 			if (r == WIRE_MORE)
-				conn_limit(c, CONN_HEAD_MS, false);
+				conn_limit(c, LIMIT_HEAD_TIME, false);
 		}
 		if (r == WIRE_DONE) {
 			request(c, &p->head);
@@ -269,7 +280,8 @@ void http_head_step(struct conn *c)
 		}
 		if (r == WIRE_BAD) {
 			worker_count(&c->w->counters.requests, 1);
-			refuse(c, REASON_MALFORMED_REQUEST, NULL, http_bad_text(bad));
+			if (!one_too_many(c))
+				refuse(c, REASON_MALFORMED_REQUEST, NULL, http_bad_text(bad));
 			return;
 		}
 		const int got = flow_read(&c->up, &p->buffers, c->client.fd);
@@ -464,7 +476,7 @@ static void move_down(struct conn *c)
 		c->reply_over = true;
 		/* A client that saw the reply may keep the rest of its body, and wait for our end. */
 		if (!c->up_over)
-			conn_limit(c, CONN_REST_MS, true);
+			conn_limit(c, LIMIT_REST_TIME, true);
 		break;
 	case FLOW_CUT:
 	case FLOW_BAD:

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "gate/limits.h"
+
 enum gate_message_kind {
 	/* supervisor -> gate */
 	GATE_POLICY = 1, /* 1 fd: sealed memfd with the block; generation, hash */
@@ -33,6 +35,9 @@ enum gate_listener {
 struct gate_counters {
 	uint64_t connections, requests, allowed, denied, tunnels, dns_queries, packets_refused, log_dropped;
 	uint64_t bytes_up, bytes_down;
+	uint64_t shared_out;    /* connections turned away for want of a share in those of the gate */
+	uint64_t accept_pauses; /* for want of fds or memory */
+	uint64_t limited[LIMIT_COUNT];
 	uint32_t connections_open, tunnels_open;
 };
 

@@ -85,6 +85,16 @@ static enum first_bytes read_first(struct conn *c)
 	}
 }
 
+static bool one_too_many(struct conn *c, struct span host, uint16_t port)
+{
+	const struct verdict v = { .reason = REASON_LIMIT, .rule = RULE_NONE };
+
+	if (worker_may_head(c->w, c->who))
+		return false;
+	answer_refuse_tls(c, &v, host, port, "too many TLS greetings in a second");
+	return true;
+}
+
 /* --- after a CONNECT's 200 --- */
 
 static void check_server_name(struct conn *c)
@@ -93,6 +103,8 @@ static void check_server_name(struct conn *c)
 	struct verdict v = { .reason = REASON_SNI_MISMATCH, .rule = RULE_NONE };
 	struct host named;
 
+	if (one_too_many(c, host_span(&c->host), c->port))
+		return;
 	if (hello->name_length == 0 && c->host.kind == HOST_NAME) {
 		v.reason = REASON_SNI_MISSING;
 		answer_refuse_tls(c, &v, host_span(&c->host), c->port, NULL);
@@ -172,6 +184,8 @@ static void captured_tls(struct conn *c)
 	struct verdict v;
 
 	c->adapter = ADAPTER_CAPTURED_TLS;
+	if (one_too_many(c, name, c->original_port))
+		return;
 	if (name.n == 0) {
 		refuse_address(c, "the TLS greeting names no server", true);
 		return;

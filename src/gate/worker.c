@@ -44,7 +44,7 @@ struct worker_queue {
 	struct budget *budget;
 	int acknowledge;
 	struct timer accept_again; /* set: fds have run out, listeners are not watched */
-	struct line_rate pause_lines;
+	struct rate pause_lines;
 	pthread_t thread;
 	bool started;
 };
@@ -193,6 +193,7 @@ static void accept_again(struct timer *t)
 
 static void pause_accepting(struct worker *w, int number)
 {
+	worker_count(&w->counters.accept_pauses, 1);
 	if (worker_may_log(w, &w->queue->pause_lines, 1))
 		log_warn("no connection is accepted for %d ms: %s", ACCEPT_AGAIN_MS, strerror(number));
 	loop_timer_set(w->loop, &w->queue->accept_again, ACCEPT_AGAIN_MS);
@@ -210,14 +211,23 @@ static void publish_connections(struct attachment *a)
 	a->published = a->client.connections;
 }
 
+/* One more connection? */
 static bool has_share(const struct attachment *a)
 {
-	const struct budget *b = a->worker->queue->budget;
+	struct worker *w = a->worker;
+	const struct budget *b = w->queue->budget;
 	const unsigned change = a->client.connections - a->published;
 	const unsigned all = atomic_load_explicit(&b->open, memory_order_relaxed) + change;
 	const unsigned own = atomic_load_explicit(&a->listeners->connections, memory_order_relaxed) + change;
 
-	return a->client.connections < CLIENT_CONNECTIONS_MAX && all < b->max && own / SHARES < b->max - all;
+	if (own >= w->limits.of[LIMIT_CONNECTIONS]) {
+		worker_limited(w, LIMIT_CONNECTIONS);
+		return false;
+	}
+	if (all < b->max && own / SHARES < b->max - all)
+		return true;
+	worker_count(&w->counters.shared_out, 1);
+	return false;
 }
 
 /* Only that connection has failed, before it was accepted (accept(2)). Anything else, want of fds above all, may last. */
@@ -402,6 +412,7 @@ static void after_batch(void *arg)
 
 	for (struct client *c = w->clients; c; c = c->next)
 		publish_connections(attachment_of(c));
+	conn_pools_trim(w->pools, loop_now_ms(w->loop));
 	if (!w->draining || w->conns || atomic_exchange(&w->queue->drained, true))
 		return;
 	signal_eventfd(w->queue->acknowledge);
@@ -427,11 +438,24 @@ static int init_parts(struct worker *w, const char *servers, struct err *err)
 	return rc < 0 ? err_errno(err, "cannot watch a worker's commands") : 0;
 }
 
+/* A client's connections go to all workers, so each has its part of what is allowed in a second. */
+static void set_limits(struct worker *w, const struct worker_options *o)
+{
+	uint32_t *heads = &w->limits.of[LIMIT_HEADS_PER_SECOND];
+
+	if (o->limits)
+		w->limits = *o->limits;
+	else
+		limits_default(&w->limits);
+	*heads = *heads > o->count ? *heads / o->count : 1;
+}
+
 int worker_init(struct worker *w, const struct worker_options *o, struct err *err)
 {
 	struct worker_queue *q = calloc(1, sizeof *q);
 
 	*w = (struct worker) { .index = o->index, .audit = o->audit, .queue = q };
+	set_limits(w, o);
 	if (!q)
 		return err_set(err, ERR_FAULT, "out of memory for a worker");
 	*q = (struct worker_queue) {

@@ -18,12 +18,11 @@
 #include "net/resolve.h"
 #include "policy/snapshot.h"
 
-/* CLIENT_CONNECTIONS_MAX: of one client in one worker. WORKER_PIPES_MAX: beyond, tunnels go through buffers. Lines of one client
- * about refused names, packets and connections: a second. */
+/* WORKER_PIPES_MAX: beyond, tunnels go through buffers. Lines of one client about refused names, packets and what is over a limit:
+ * a second. */
 enum {
 	WORKERS_MAX = 64,
 	WORKER_PIPES_MAX = 64,
-	CLIENT_CONNECTIONS_MAX = 16384,
 	CLIENT_DNS_LINES = 200,
 	CLIENT_DROP_LINES = 200,
 	CLIENT_LIMIT_LINES = 1,
@@ -46,11 +45,22 @@ struct generation {
 struct generation *generation_map(int fd, uint64_t number, const char *hash, const char *project, unsigned references);
 void generation_release(const struct generation *g); /* the last one unmaps it; NULL-safe */
 
-/* How many lines of a kind a client has written in this second. Starts zeroed. */
-struct line_rate {
+/* How many of a kind there were in this second. Starts zeroed. */
+struct rate {
 	uint64_t since_ms;
-	unsigned lines;
+	unsigned count;
 };
+
+/* Counts one more; false: it is one too many. */
+static inline bool rate_take(struct rate *r, uint64_t now_ms, unsigned a_second)
+{
+	if (now_ms - r->since_ms >= 1000)
+		*r = (struct rate) { .since_ms = now_ms };
+	if (r->count >= a_second)
+		return false;
+	r->count++;
+	return true;
+}
 
 struct conn;
 struct dns_conn;
@@ -65,7 +75,8 @@ struct client {
 	unsigned connections;       /* open in this worker; kept by conn.c */
 	struct dns_conn *dns_conns; /* open in this worker; kept by dns.c, as the next */
 	unsigned dns_conn_count;
-	struct line_rate dns_lines, drop_lines, limit_lines;
+	struct rate dns_lines, drop_lines, limit_lines; /* in the log */
+	struct rate heads;
 };
 
 struct worker {
@@ -75,6 +86,7 @@ struct worker {
 	struct pipe_pool *pipes;
 	struct audit *audit;
 	const struct generation *generation; /* NULL before the first: nothing is attached then */
+	struct gate_limits limits;           /* of rates: this worker's part */
 	struct gate_counters counters;       /* written by this worker only; read by others, so counted with worker_count() */
 	struct client *clients;
 	struct conn *conns; /* all open ones, kept by conn.c */
@@ -96,15 +108,25 @@ static inline void worker_gauge(uint32_t *gauge, int change)
 }
 
 /* May one more line be written? If not it counts as dropped. */
-static inline bool worker_may_log(struct worker *w, struct line_rate *r, unsigned a_second)
+static inline bool worker_may_log(struct worker *w, struct rate *r, unsigned a_second)
 {
-	const uint64_t now = loop_now_ms(w->loop);
-
-	if (now - r->since_ms >= 1000)
-		*r = (struct line_rate) { .since_ms = now };
-	if (r->lines++ < a_second)
+	if (rate_take(r, loop_now_ms(w->loop), a_second))
 		return true;
 	worker_count(&w->counters.log_dropped, 1);
+	return false;
+}
+
+static inline void worker_limited(struct worker *w, enum gate_limit l)
+{
+	worker_count(&w->counters.limited[l], 1);
+}
+
+/* Counts a request head or TLS greeting of a client. False: it is one too many in this second. */
+static inline bool worker_may_head(struct worker *w, struct client *c)
+{
+	if (rate_take(&c->heads, loop_now_ms(w->loop), w->limits.of[LIMIT_HEADS_PER_SECOND]))
+		return true;
+	worker_limited(w, LIMIT_HEADS_PER_SECOND);
 	return false;
 }
 
@@ -134,7 +156,8 @@ struct command {
 
 struct worker_options {
 	unsigned index, count;
-	const char *servers; /* of names: resolver_new */
+	const char *servers;              /* of names: resolver_new */
+	const struct gate_limits *limits; /* NULL: the defaults */
 	struct audit *audit;
 	struct budget *budget;
 	int acknowledge; /* eventfd, written when a command is done and when a drain is */

@@ -385,15 +385,75 @@ static const char *refuses_mounts(const struct plan_pod *pod, const struct conta
 	return NULL;
 }
 
-const char *plan_podman_refuses(const struct plan_pod *pod, struct arena *a)
+static bool is_below(const char *path, const char *dir)
 {
-	const struct pod *p = pod->pod;
+	const size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && path[n] == '/';
+}
+
+static bool writes_by(const struct container *list, size_t count, const char *volume)
+{
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; !list[i].jailer && k < list[i].mount_count; k++)
+			if (!list[i].mounts[k].read_only && strcmp(list[i].mounts[k].volume, volume) == 0)
+				return true;
+	return false;
+}
+
+static bool writes(const struct pod *p, const struct volume *v)
+{
+	return v->kind == VOLUME_HOST_PATH && (writes_by(p->init_containers, p->init_container_count, v->name) ||
+					       writes_by(p->containers, p->container_count, v->name));
+}
+
+/* The volume of any pod that may be written to and has the path below it; NULL: none. */
+static const struct volume *writable_above(const struct plan *p, const char *path, const struct pod **ret_pod)
+{
+	for (size_t i = 0; i < p->pod_count; i++) {
+		const struct pod *pod = p->pods[i].pod;
+
+		for (size_t k = 0; k < pod->volume_count; k++) {
+			*ret_pod = pod;
+			if (writes(pod, &pod->volumes[k]) && is_below(path, pod->volumes[k].path))
+				return &pod->volumes[k];
+		}
+	}
+	return NULL;
+}
+
+/* What a pod can put another file or a link in place of. */
+static const char *refuses_volume(const struct plan *p, const struct pod *pod, const struct volume *v, const char *state,
+				  struct arena *a)
+{
+	const struct pod *writer = NULL;
+
+	if (v->kind != VOLUME_HOST_PATH)
+		return NULL;
+	const struct volume *above = writable_above(p, v->path, &writer);
+
+	if (above)
+		return arena_printf(
+			a,
+			"the volume '%s' lies in the volume '%s', which pod %s may write to, and could then be led elsewhere "
+			"at the next start; mount one of them readOnly, or apart",
+			v->name, above->name, writer->name);
+	if (writes(pod, v) && (strcmp(v->path, state) == 0 || is_below(v->path, state) || is_below(state, v->path)))
+		return arena_printf(a, "the volume '%s' reaches the project's own files in %s", v->name, state);
+	return NULL;
+}
+
+const char *plan_podman_refuses(const struct plan *p, const struct plan_pod *pod, const char *state, struct arena *a)
+{
+	const struct pod *x = pod->pod;
 	const char *why = NULL;
 
-	for (size_t i = 0; !why && i < p->init_container_count; i++)
-		why = refuses_mounts(pod, &p->init_containers[i], a);
-	for (size_t i = 0; !why && i < p->container_count; i++)
-		why = refuses_mounts(pod, &p->containers[i], a);
+	for (size_t i = 0; !why && i < x->init_container_count; i++)
+		why = refuses_mounts(pod, &x->init_containers[i], a);
+	for (size_t i = 0; !why && i < x->container_count; i++)
+		why = refuses_mounts(pod, &x->containers[i], a);
+	for (size_t i = 0; !why && i < x->volume_count; i++)
+		why = refuses_volume(p, x, &x->volumes[i], state, a);
 	return why;
 }
 

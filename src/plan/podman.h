@@ -18,8 +18,8 @@ struct podman_pod {
 
 /* JSON, which is YAML. */
 const char *plan_podman(const struct plan *p, const struct plan_pod *pod, const struct podman_pod *how, struct arena *a);
-/* NULL, or what of it Podman cannot do safely, as a sentence. */
-const char *plan_podman_refuses(const struct plan_pod *pod, struct arena *a);
+/* NULL, or what of it Podman cannot do safely, as a sentence. state: the directory of the project's own files. */
+const char *plan_podman_refuses(const struct plan *p, const struct plan_pod *pod, const char *state, struct arena *a);
 /* NULL, or what works otherwise than on the built-in engine, as a sentence. */
 const char *plan_podman_note(const struct plan_pod *pod, bool init_restarts, struct arena *a);
 /* The name that Podman gives to a container: POD-CONTAINER. */

@@ -1,8 +1,13 @@
 /* One state a kind of byte that may come next. Data is skipped in one stride, all else is looked at byte by byte.
  *
- *   SIZE -> [EXTENSION] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE
+ *   SIZE -> [EXTENSIONS] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE
  *                                 \-> (size 0) TRAILER -> TRAILER_NAME -> TRAILER_VALUE -> TRAILER_LF -> TRAILER
  *                                                     \-> END_LF -> END
+ *
+ * An extension is read by its whole grammar, without blanks: a reader that knows of quotes would go past the line's end in a quote
+ * that is left open, and one that does not would stop there.
+ *
+ *   EXTENSIONS: NAME_START -> NAME -> [VALUE_START -> VALUE or QUOTED <-> ESCAPED, QUOTED -> QUOTED_END] -> (';') NAME_START
  *
  * END and BAD are for ever. A trailer that says how a message is framed, sent on or read is refused (RFC 9110 6.5.1): a receiver
  * that merges trailers into the head would believe it. Of a name only a hash is kept, in `left`, which no data needs by then. */
@@ -13,8 +18,14 @@
 enum { DIGITS_MAX = 15 };
 
 enum state {
-	SIZE, /* also the start: digits counts what came of the number */
-	EXTENSION,
+	SIZE,       /* also the start: digits counts what came of the number */
+	NAME_START, /* these seven: extensions */
+	NAME,
+	VALUE_START,
+	VALUE,
+	QUOTED,
+	ESCAPED,
+	QUOTED_END,
 	SIZE_LF,
 	DATA,
 	DATA_CR,
@@ -44,7 +55,32 @@ static enum state step_size(struct http_chunked *c, char b)
 	}
 	if (c->digits == 0)
 		return BAD;
-	return b == ';' ? EXTENSION : b == '\r' ? SIZE_LF : BAD;
+	return b == ';' ? NAME_START : b == '\r' ? SIZE_LF : BAD;
+}
+
+/* RFC 9112 7.1.1. Bytes above 0x7f are in no quote. */
+static enum state step_extension(enum state s, char b)
+{
+	const bool token = byte_is(b, BYTE_TOKEN), text = byte_is(b, BYTE_VALUE) && !((uint8_t)b & 0x80);
+
+	switch ((unsigned)s) {
+	case NAME_START:
+		return token ? NAME : BAD;
+	case VALUE_START:
+		return token ? VALUE : b == '"' ? QUOTED : BAD;
+	case QUOTED:
+		return b == '"' ? QUOTED_END : b == '\\' ? ESCAPED : text ? QUOTED : BAD;
+	case ESCAPED:
+		return text ? QUOTED : BAD;
+	case NAME:
+	case VALUE:
+		if (token)
+			return s;
+		break;
+	default:
+		break; /* QUOTED_END */
+	}
+	return b == ';' ? NAME_START : b == '\r' ? SIZE_LF : s == NAME && b == '=' ? VALUE_START : BAD;
 }
 
 /* FNV-1a of the name in lower case. */
@@ -107,14 +143,20 @@ static enum state step(struct http_chunked *c, char b)
 
 	switch (s) {
 	case SIZE:
-	case EXTENSION:
+	case NAME_START:
+	case NAME:
+	case VALUE_START:
+	case VALUE:
+	case QUOTED:
+	case ESCAPED:
+	case QUOTED_END:
 	case SIZE_LF:
 		if (++c->line > HTTP_CHUNK_LINE_MAX)
 			return BAD;
 		if (s == SIZE)
 			return step_size(c, b);
-		if (s == EXTENSION)
-			return b == '\r' ? SIZE_LF : byte_is(b, BYTE_VALUE) && !((uint8_t)b & 0x80) ? EXTENSION : BAD;
+		if (s != SIZE_LF)
+			return step_extension(s, b);
 		if (b != '\n')
 			return BAD;
 		c->digits = 0;

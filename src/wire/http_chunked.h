@@ -19,8 +19,8 @@ struct http_chunked { /* starts zeroed */
 
 /* Advances over in. WIRE_DONE: the body ends after *ret_used bytes. WIRE_MORE: all of in was good, *ret_used == in.n.
  * WIRE_BAD: stop at the byte *ret_used, and for ever; what was already passed on cannot be recalled, so the caller resets both
- * sides. Chunk extensions and trailer fields are checked for alphabet and size, and passed on; trailers that would change how the
- * message is framed or read, did they stand in the head, are WIRE_BAD. */
+ * sides. Chunk extensions (their grammar, without blanks) and trailer fields (alphabet and size) are checked, and passed on;
+ * trailers that would change how the message is framed or read, did they stand in the head, are WIRE_BAD. */
 enum wire_result http_chunked_feed(struct http_chunked *c, struct span in, size_t *ret_used);
 
 #endif

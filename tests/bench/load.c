@@ -10,6 +10,7 @@
  *
  *   proxy=ADDR:PORT  host=NAME  port=N  path=/P  conns=N (at once)  count=N (in all; 0: until seconds are over)  seconds=N
  *   rate=N (starts a second; 0: the next when one is done)  keep=0|1  status=N (what get expects)  bytes=N
+ *   ports=N (of the proxy, from its own on, in turn: the gate listens on all, and a client has only so many ports towards one)
  *
  * Prints one line: done, failed and, of those that were timed, mean, p50, p99 and max in µs, from when each was due to start. */
 #include <arpa/inet.h>
@@ -49,10 +50,15 @@ struct slot {
 static enum mode mode;
 static struct {
 	const char *proxy, *host, *path;
-	unsigned long port, conns, count, seconds, rate, keep, status, bytes;
-} o = {
-	.proxy = "198.18.0.1:8080", .host = "storage.googleapis.com", .path = "/", .port = 80, .conns = 1, .keep = 1, .status = 200
-};
+	unsigned long port, conns, count, seconds, rate, keep, status, bytes, ports;
+} o = { .proxy = "198.18.0.1:8080",
+	.host = "storage.googleapis.com",
+	.path = "/",
+	.port = 80,
+	.conns = 1,
+	.keep = 1,
+	.status = 200,
+	.ports = 1 };
 
 static int epoll;
 static struct slot *slots, **spare;
@@ -60,6 +66,7 @@ static unsigned long spares, started, done, failed, open_now;
 static uint32_t *times;
 static unsigned long timed;
 static struct sockaddr_in to;
+static uint16_t first_port;
 static char request[1024], scratch[256 * 1024];
 static size_t request_size;
 
@@ -133,6 +140,7 @@ static void begin(struct slot *s, uint64_t due)
 	if (s->fd < 0)
 		die("socket");
 	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	to.sin_port = htons((uint16_t)(first_port + started % o.ports));
 	s->phase = CONNECTING;
 	if (connect(s->fd, (const struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS) {
 		fail(s);
@@ -470,7 +478,7 @@ static void set_option(const char *argument)
 	} known[] = { { "proxy", NULL, &o.proxy },     { "host", NULL, &o.host },   { "path", NULL, &o.path },
 		      { "port", &o.port, NULL },       { "conns", &o.conns, NULL }, { "count", &o.count, NULL },
 		      { "seconds", &o.seconds, NULL }, { "rate", &o.rate, NULL },   { "keep", &o.keep, NULL },
-		      { "status", &o.status, NULL },   { "bytes", &o.bytes, NULL } };
+		      { "status", &o.status, NULL },   { "bytes", &o.bytes, NULL }, { "ports", &o.ports, NULL } };
 	const char *value = strchr(argument, '=');
 
 	for (size_t i = 0; value && i < sizeof known / sizeof *known; i++) {
@@ -499,7 +507,8 @@ static void set_up(void)
 		exit(2);
 	(void)snprintf(address, sizeof address, "%.*s", (int)(colon - o.proxy), o.proxy);
 	to.sin_family = AF_INET;
-	to.sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
+	first_port = (uint16_t)strtoul(colon + 1, NULL, 10);
+	to.sin_port = htons(first_port);
 	if (inet_pton(AF_INET, address, &to.sin_addr) != 1)
 		exit(2);
 	epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -83,6 +83,27 @@ load helpers
 	sk 2 up --jail
 }
 
+@test "limits: another name is told with all there are, a wrong value with its range; nothing is begun" {
+	for verb in up run; do
+		rest=()
+		[ $verb = up ] || rest=(-- true)
+		for bad in x=1 =1 '' connection=5 Connections=5; do
+			sk 2 $verb --limit "$bad" "${rest[@]}"
+			[[ "$stderr" == *"--limit $bad: no such limit"*"connections, heads-per-second"*"dns-idle-time"* ]]
+		done
+		for bad in connections connections= connections=0 connections=-1 connections=5s connections=9999999; do
+			sk 2 $verb --limit "$bad" "${rest[@]}"
+			[[ "$stderr" == *"--limit $bad: connections "*"takes 1 to 1048576, default 65536"* ]]
+		done
+		for bad in head-time=60 head-time=0s head-time=1.5s head-time=2d head-time=25h; do
+			sk 2 $verb --limit head-time=1s --limit "$bad" "${rest[@]}"
+			[[ "$stderr" == *"--limit $bad: head-time "*"takes 100ms to 24h, default 15s"* ]]
+		done
+	done
+	[ ! -e "$STOCKADE_RUN_DIR" ]
+	sk 2 gate-role --channel 3 --limit x=1
+}
+
 @test "words that are missing or too many" {
 	sk 2 explain
 	sk 2 explain cli-pod

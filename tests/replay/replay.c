@@ -24,6 +24,7 @@ static struct {
 	const char *entries[ENTRIES + 1];
 	size_t entry_count;
 	bool unknown_client;
+	struct gate_limits limits;
 
 	struct {
 		const char *name;
@@ -150,6 +151,17 @@ static void do_connect(char *rest)
 	t.connects[t.connect_count++].how = connect_word(rest);
 }
 
+/* limit NAME=VALUE, as for stockade up */
+static void do_limit(char *rest)
+{
+	struct err err;
+
+	if (t.started)
+		fail("limits are set first");
+	if (limits_set(&t.limits, rest, &err) < 0)
+		fail("%s", err.text);
+}
+
 static void add_entries(char *rest)
 {
 	if (strcmp(rest, "none") == 0) {
@@ -171,7 +183,7 @@ static void add_entries(char *rest)
 
 static void start(void)
 {
-	static const struct world_hooks hooks = { resolving, connecting };
+	const struct world_hooks hooks = { resolving, connecting, &t.limits };
 
 	if (t.started)
 		return;
@@ -460,6 +472,20 @@ static unsigned count_origins(void)
 	return n;
 }
 
+/* met NAME N: so often that limit was met */
+static void do_met(char *rest)
+{
+	const char *name = next_word(&rest);
+	int i = 0;
+
+	while (i < LIMIT_COUNT && strcmp(limit_name((enum gate_limit)i), name) != 0)
+		i++;
+	if (i == LIMIT_COUNT)
+		fail("no such limit: %s", name);
+	if (world_worker()->counters.limited[i] != strtoul(rest, NULL, 10))
+		fail("met %s: %llu", name, (unsigned long long)world_worker()->counters.limited[i]);
+}
+
 static void do_expect_number(const char *what, unsigned got, const char *wanted)
 {
 	if (strtoul(wanted, NULL, 10) != got)
@@ -469,8 +495,9 @@ static void do_expect_number(const char *what, unsigned got, const char *wanted)
 static const struct {
 	const char *word;
 	void (*run)(char *rest);
-} setting_up[] = { { "policy", add_entries }, { "dns", do_dns }, { "connect", do_connect } },
-  doing[] = { { "open", do_open }, { "log", do_log }, { "fail", do_fail }, { "short", do_short }, { "reload", do_reload } };
+} setting_up[] = { { "policy", add_entries }, { "dns", do_dns }, { "connect", do_connect }, { "limit", do_limit } },
+  doing[] = { { "open", do_open },   { "log", do_log },       { "fail", do_fail },
+	      { "short", do_short }, { "reload", do_reload }, { "met", do_met } };
 
 static bool run_more(const char *word, char *rest)
 {
@@ -606,6 +633,7 @@ static bool run_case(const char *path, bool verbose)
 	size_t count;
 
 	memset(&t, 0, sizeof t);
+	limits_default(&t.limits);
 	t.path = path;
 	t.verbose = verbose;
 	told_lines = 0;

@@ -275,7 +275,9 @@ void world_start(const struct world_hooks *hooks, const char *const *entries)
 	w.line_count = w.name_count = 0;
 	w.generation = 0;
 	w.budget = (struct budget) { .max = 64 };
-	const struct worker_options options = { .count = 1, .servers = "", .budget = &w.budget, .acknowledge = -1 };
+	const struct worker_options options = {
+		.count = 1, .servers = "", .limits = hooks->limits, .budget = &w.budget, .acknowledge = -1
+	};
 
 	if (worker_init(&w.worker, &options, &err) < 0)
 		abort();

@@ -25,6 +25,7 @@ struct name_answer {
 struct world_hooks {
 	struct name_answer (*resolving)(const char *name);
 	enum kernel_connect (*connecting)(const struct ip_addr *to, uint16_t port);
+	const struct gate_limits *limits; /* NULL: the defaults */
 };
 
 /* A decision as a line: "[open ]allowed|denied REASON adapter=.. method=.. host=.. port=.. address=.. status=.. rule=FILE:LINE up=..

@@ -32,6 +32,8 @@ unlimit() { limit "$(awk '/^Max open files/{print $5}' "/proc/$(gate)/limits")";
 files() { find "/proc/$(gate)/fd" -type l -printf '%l\n' | sed 's/:\[[0-9]*\]//' | grep -v '^pipe' | sort | uniq -c; }
 highest() { find "/proc/$(gate)/fd" -type l -printf '%f\n' | sort -n | tail -n 1; }
 connections() { ps_field "d['gate']['connections_open']"; }
+# What ps says of it; until a new gate has answered, what the old one had met.
+connections_limit() { [ "$(ps_field "d['gate']['limits']['connections']")" = "$1" ]; }
 in_pod() { # POD PYTHON: in the pod's network, from outside of its walls
 	pod_netns "$1" python3 -c "
 import socket, sys, time
@@ -106,6 +108,7 @@ while os.path.exists('$LAB_DIR/ready'): time.sleep(0.05)
 print(ask(s), flush=True)
 open('$LAB_DIR/ready', 'w').close()
 while os.path.exists('$LAB_DIR/ready'): time.sleep(0.05)
+time.sleep(2.1) # a name that could not be resolved is remembered for 2 s
 print(ask(s), flush=True)" 3>&- < <(
 		wait_for 10 test -e "$LAB_DIR/ready"; limit 3; rm "$LAB_DIR/ready"
 		wait_for 10 test -e "$LAB_DIR/ready"; unlimit; rm "$LAB_DIR/ready")
@@ -131,4 +134,40 @@ while os.path.exists('$LAB_DIR/held'): time.sleep(0.05)" 3>&- < <(
 	[ "$(cat "$LAB_DIR/other.out")" = 200 ]
 	wait_for 5 eval '[ "$(connections)" = 0 ]'
 	[ "$(files)" = "$before" ]
+}
+
+@test "limits that up sets are in force, with what they met; the gate is started anew for others only" {
+	anew='gate: started anew with other options'
+	run up --workers 1 --limit connections=3 --limit idle-time=1s
+	[ "$status" = 0 ]
+	grep -qx "$anew" <<<"$output"
+	wait_for 5 connections_limit "{'value': 3, 'met': 0}"
+	[ "$(ps_field "d['gate']['limits']['idle-time']['value']")" = 1000 ]
+	run in_pod cli-pod "
+kept = [socket.create_connection(gate, 5) for _ in range(3)]
+print(ask(kept[0]))
+try: print('more', socket.create_connection(gate, 5).recv(1))
+except ConnectionResetError: print('reset')
+kept[1].settimeout(5)
+print('idle', kept[1].recv(1))
+print(ask(socket.create_connection(gate, 5)))"
+	echo "$output"
+	[ "$(echo "$output" | tr '\n' ,)" = "200,reset,idle b'',200," ]
+	[ "$(ps_field "d['gate']['limits']['connections']['met']")" = 1 ]
+	[ "$(ps_field "d['gate']['limits']['idle-time']['met'] > 0")" = True ]
+	wait_for 5 eval "decisions | grep -q '\"too many connections\".*\"reason\":\"limit\"'"
+	run up --workers 1 --limit idle-time=1000ms --limit connections=3
+	[ "$status" = 0 ]
+	! grep -qx "$anew" <<<"$output"
+	[ "$(ps_field "d['gate']['restarts']")" = 1 ]
+	run up --workers 1
+	grep -qx "$anew" <<<"$output"
+	wait_for 5 connections_limit "{'value': 65536, 'met': 0}"
+}
+
+@test "run has limits as well" {
+	run sk run --limit heads-per-second=1 --allow storage.googleapis.com -- sh -c \
+		'for i in 1 2; do curl -s -o /dev/null -w "%{http_code}\n" http://storage.googleapis.com/; done'
+	echo "$output"
+	[ "$(echo "$output" | tr '\n' ,)" = "200,503," ]
 }

@@ -20,6 +20,10 @@ void conn_pools_free(struct conn_pools *p)
 	free(p);
 }
 
+void conn_pools_trim(struct conn_pools *p, uint64_t now_ms)
+{
+}
+
 void conn_accepted(struct worker *w, struct client *c, int fd)
 {
 	struct conn *n = malloc(sizeof *n);

@@ -580,6 +580,37 @@ static void a_short_message_ends_it(void **state)
 	assert_int_equal(ended(p, WAIT_MS), 3);
 }
 
+static uint32_t heads_of_worker(uint32_t heads, unsigned workers)
+{
+	struct budget budget = { .max = 8 };
+	struct gate_limits limits;
+	struct worker w;
+	struct err err = { 0 };
+
+	limits_default(&limits);
+	limits.of[LIMIT_HEADS_PER_SECOND] = heads;
+	const struct worker_options o = {
+		.count = workers, .servers = "127.0.0.1:9", .limits = &limits, .budget = &budget, .acknowledge = -1
+	};
+
+	assert_int_equal(worker_init(&w, &o, &err), 0);
+	assert_int_equal(w.limits.of[LIMIT_CONNECTIONS], limits.of[LIMIT_CONNECTIONS]);
+	const uint32_t ret = w.limits.of[LIMIT_HEADS_PER_SECOND];
+
+	worker_free(&w);
+	return ret;
+}
+
+static void workers_share_what_may_come_in_a_second(void **state)
+{
+	(void)state;
+	assert_int_equal(heads_of_worker(100, 1), 100);
+	assert_int_equal(heads_of_worker(100, 4), 25);
+	assert_int_equal(heads_of_worker(7, 4), 1);
+	assert_int_equal(heads_of_worker(4, 4), 1);
+	assert_int_equal(heads_of_worker(1, 64), 1); /* never none */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -588,6 +619,7 @@ int main(void)
 #ifndef __SANITIZE_THREAD__ /* which has a thread of its own from the start */
 		TEST(every_thread_has_given_up_everything),
 #endif
+		cmocka_unit_test(workers_share_what_may_come_in_a_second),
 		TEST(it_serves),
 		TEST(a_bad_policy_changes_nothing),
 		TEST(many_messages_at_once_are_done_in_order),

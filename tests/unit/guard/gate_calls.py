@@ -12,7 +12,7 @@ MEMORY = "brk mmap munmap mremap madvise mprotect futex"
 CALLS = {
     **{name: name for name in """accept4 bind close connect dup epoll_create1 epoll_ctl epoll_wait getpid getpeername getrandom getsockname
         getsockopt munmap pipe2 read readv recvfrom recvmsg sched_getaffinity sendmsg setsockopt shutdown socket splice write writev""".split()},
-    **{name: MEMORY for name in "malloc calloc realloc free aligned_alloc mallopt".split()},
+    **{name: MEMORY for name in "malloc calloc realloc free aligned_alloc mallopt malloc_trim".split()},
     "recv": "recvfrom", "send": "sendto", "sendto": "sendto", "eventfd": "eventfd2", "fcntl": "fcntl", "fcntl64": "fcntl",
     "fstat64": "fstat newfstatat", "mmap64": "mmap", "mmap": "mmap", "clock_gettime": "clock_gettime", "gettimeofday": "gettimeofday",
     "nanosleep": "nanosleep clock_nanosleep", "signal": "rt_sigaction rt_sigreturn", "sigprocmask": "rt_sigprocmask", "sigtimedwait": "rt_sigtimedwait",

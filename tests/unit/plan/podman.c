@@ -199,21 +199,45 @@ static void test_restarts(void **state)
 	assert_null(strstr(plan_podman_note(&plan->pods[0], false, &arena), "OnFailure"));
 }
 
-static void test_refuses(void **state)
+/* Pods p and q, each with a volume at a path. */
+static const char *refused(const char *p_path, const char *p_how, const char *q_path)
 {
-	static const char text[] =
+	char *text = arena_printf(
+		&arena,
 		"apiVersion: v1\nkind: Pod\nmetadata: { name: p, labels: { app: p } }\nspec:\n  containers:\n"
-		"  - { name: c, image: i, command: [\"true\"], volumeMounts: [{ name: v, mountPath: /v, subPath: s }] }\n"
-		"  volumes: [{ name: v, emptyDir: {} }]\n";
+		"  - { name: c, image: i, command: [\"true\"], volumeMounts: [{ name: v, mountPath: /v%s }] }\n"
+		"  volumes: [{ name: v, %s }]\n---\n"
+		"apiVersion: v1\nkind: Pod\nmetadata: { name: q, labels: { app: q } }\nspec:\n  containers:\n"
+		"  - { name: c, image: i, command: [\"true\"], volumeMounts: [{ name: w, mountPath: /w, readOnly: true }] }\n"
+		"  volumes: [{ name: w, hostPath: { path: %s } }]\n",
+		p_how, p_path, q_path);
 	struct manifest *m = NULL;
 
-	assert_null(plan_podman_refuses(&plan->pods[0], &arena));
 	if (config_load_text(span_of(text), "pods.yaml", &arena, &m, &err) < 0)
 		fail_msg("%s", err.text);
 	const struct plan *other = plan_make(m, &arena);
+	const char *why = plan_podman_refuses(other, &other->pods[0], "/srv/state", &arena);
 
-	assert_non_null(strstr(plan_podman_refuses(&other->pods[0], &arena), "subPath"));
-	assert_string_equal(plan_podman_name(&other->pods[0], &m->pods[0].containers[0], &arena), "p-c");
+	return why ? why : plan_podman_refuses(other, &other->pods[1], "/srv/state", &arena);
+}
+
+static void test_refuses(void **state)
+{
+	assert_null(plan_podman_refuses(plan, &plan->pods[0], "/srv/state", &arena));
+	assert_string_equal(plan_podman_name(&plan->pods[0], &plan->pods[0].pod->containers[0], &arena), "work-app");
+	/* A part of a volume. */
+	assert_non_null(strstr(refused("emptyDir: {}", ", subPath: s", "/srv/x"), "subPath"));
+	assert_null(refused("emptyDir: {}", "", "/srv/x"));
+	/* A volume in one that a pod may write to. */
+	assert_non_null(strstr(refused("hostPath: { path: /srv/x }", "", "/srv/x/y"),
+			       "the volume 'w' lies in the volume 'v', which pod p"));
+	assert_null(refused("hostPath: { path: /srv/x }", ", readOnly: true", "/srv/x/y"));
+	assert_null(refused("hostPath: { path: /srv/x }", "", "/srv/xy"));
+	assert_null(refused("hostPath: { path: /srv/x }", "", "/srv/x"));
+	/* What the engine itself relies on. */
+	assert_non_null(strstr(refused("hostPath: { path: /srv }", "", "/opt/x"), "own files"));
+	assert_non_null(strstr(refused("hostPath: { path: /srv/state/pods }", "", "/opt/x"), "own files"));
+	assert_null(refused("hostPath: { path: /srv }", ", readOnly: true", "/opt/x"));
 }
 
 int main(void)
