@@ -31,7 +31,7 @@ struct podman_life {
 	bool failing;             /* it is taken away because of `why` */
 	struct err why;
 	unsigned stop_ms;
-	unsigned removals; /* tried in a row */
+	unsigned removals;                /* tried in a row */
 	uint64_t waiters[PODMAN_WAITERS]; /* clients: hooks that wait for the gate's word; 0: a free place */
 	struct timer patience;            /* with the gate */
 };

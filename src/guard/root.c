@@ -29,10 +29,11 @@ int guard_empty_root(struct err *err)
 	/* Two inodes: the directory itself, and no file ever. */
 	if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "mode", "0555", 0) < 0 ||
 	    fsconfig(context, FSCONFIG_SET_STRING, "nr_inodes", "2", 0) < 0 ||
-	    fsconfig(context, FSCONFIG_SET_STRING, "size", "4096", 0) < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+	    fsconfig(context, FSCONFIG_SET_STRING, "size", "4096", 0) < 0 ||
+	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return err_errno(err, "cannot make the empty root");
-	FD_CLOSE int root = fsmount(context, FSMOUNT_CLOEXEC,
-				    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	FD_CLOSE int root =
+		fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 
 	if (root < 0 || move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_errno(err, "cannot mount the empty root");

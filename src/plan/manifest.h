@@ -29,10 +29,10 @@ enum volume_kind { VOLUME_HOST_PATH, VOLUME_EMPTY_DIR, VOLUME_CONFIG_MAP };
 struct volume {
 	const char *name;
 	enum volume_kind kind;
-	const char *path;        /* hostPath: absolute, PROJECT_ROOT and relative paths already worked out */
-	const char *path_type;   /* hostPath type: "", Directory, DirectoryOrCreate, File, FileOrCreate */
-	uint64_t size_limit;     /* emptyDir, bytes; 0: the default */
-	struct pair *files;      /* configMap: file name and content */
+	const char *path;      /* hostPath: absolute, PROJECT_ROOT and relative paths already worked out */
+	const char *path_type; /* hostPath type: "", Directory, DirectoryOrCreate, File, FileOrCreate */
+	uint64_t size_limit;   /* emptyDir, bytes; 0: the default */
+	struct pair *files;    /* configMap: file name and content */
 	size_t file_count;
 	struct place at;
 };

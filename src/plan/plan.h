@@ -20,15 +20,23 @@ struct plan_pod {
 };
 
 enum step_kind {
-	STEP_GATE_START, STEP_POLICY_PUBLISH, STEP_POD_NETNS, STEP_POD_JAIL, STEP_POD_READ_BACK, STEP_POD_ATTACH,
-	STEP_CONTAINER_INIT, STEP_CONTAINER_START, STEP_PORT_PUBLISH, STEP_KIND_COUNT
+	STEP_GATE_START,
+	STEP_POLICY_PUBLISH,
+	STEP_POD_NETNS,
+	STEP_POD_JAIL,
+	STEP_POD_READ_BACK,
+	STEP_POD_ATTACH,
+	STEP_CONTAINER_INIT,
+	STEP_CONTAINER_START,
+	STEP_PORT_PUBLISH,
+	STEP_KIND_COUNT
 };
 
 struct step {
 	enum step_kind kind;
-	const struct plan_pod *pod;         /* NULL for the gate's and the policy's steps */
-	const struct container *container;  /* for container steps */
-	const struct container_port *port;  /* for STEP_PORT_PUBLISH */
+	const struct plan_pod *pod;        /* NULL for the gate's and the policy's steps */
+	const struct container *container; /* for container steps */
+	const struct container_port *port; /* for STEP_PORT_PUBLISH */
 };
 
 struct plan {

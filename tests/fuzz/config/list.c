@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t count = 0;
 	struct err err = { 0 };
 
-	if (config_list_parse((struct span){ (const char *)data, size }, "x.lst", &a, &rules, &count, &err) < 0)
+	if (config_list_parse((struct span) { (const char *)data, size }, "x.lst", &a, &rules, &count, &err) < 0)
 		assert(count == 0 && err.class == ERR_INPUT && err.text[0]);
 	for (size_t i = 0; i < count; i++)
 		check(&rules[i]);
