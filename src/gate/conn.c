@@ -545,6 +545,19 @@ static void dial_addresses(struct conn *c, const struct addresses *to)
 		answer_failed(c, REASON_LIMIT, c->rule, "no sockets left");
 }
 
+/* The host's own addresses are no better than its loopback, whatever network they are in: only a rule for that very address opens one. */
+static bool opens_own(const struct conn *c, const struct ip_addr *a, uint32_t rule)
+{
+	return snapshot_rule_is_single(&c->w->generation->snapshot, rule) || !own_has(&c->w->own, a);
+}
+
+static struct verdict judge_address(const struct conn *c, const struct ip_addr *a)
+{
+	const struct verdict v = policy_decide_address(&c->w->generation->snapshot, c->who->number, a, c->port);
+
+	return v.allow && !opens_own(c, a, v.rule) ? (struct verdict) { .reason = REASON_SPECIAL_ADDRESS, .rule = RULE_NONE } : v;
+}
+
 /* One special or denied address among several refuses the name: an honest one has none. */
 static void resolved(struct query *q, const struct addresses *found)
 {
@@ -556,8 +569,7 @@ static void resolved(struct query *q, const struct addresses *found)
 		return;
 	}
 	for (unsigned i = 0; i < found->count; i++) {
-		const struct verdict v =
-			policy_decide_address(&c->w->generation->snapshot, c->who->number, &found->list[i], c->port);
+		const struct verdict v = judge_address(c, &found->list[i]);
 
 		if (v.allow)
 			continue;
@@ -588,6 +600,8 @@ void conn_reach(struct conn *c)
 	c->reused = kept_is_right(c);
 	if (c->reused) {
 		connected(c);
+	} else if (c->host.kind == HOST_ADDRESS && !opens_own(c, &c->host.addr, c->rule)) {
+		answer_failed(c, REASON_SPECIAL_ADDRESS, RULE_NONE, "it is the host's own");
 	} else if (c->host.kind == HOST_ADDRESS) {
 		dial_addresses(c, &one);
 	} else {

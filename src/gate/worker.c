@@ -430,7 +430,7 @@ static int init_parts(struct worker *w, const char *servers, struct err *err)
 	if (!w->pipes || !w->pools)
 		return err_set(err, ERR_FAULT, "out of memory for a worker");
 	w->resolver = resolver_new(w->loop, servers, err);
-	if (!w->resolver)
+	if (!w->resolver || own_open(&w->own, err) < 0)
 		return -1;
 	const int rc = loop_watch(w->loop, &w->queue->wake, EPOLLIN);
 
@@ -454,7 +454,7 @@ int worker_init(struct worker *w, const struct worker_options *o, struct err *er
 {
 	struct worker_queue *q = calloc(1, sizeof *q);
 
-	*w = (struct worker) { .index = o->index, .audit = o->audit, .queue = q };
+	*w = (struct worker) { .own = { -1, -1 }, .index = o->index, .audit = o->audit, .queue = q };
 	set_limits(w, o);
 	if (!q)
 		return err_set(err, ERR_FAULT, "out of memory for a worker");
@@ -517,6 +517,7 @@ void worker_free(struct worker *w)
 		return;
 	conn_pools_free(w->pools);
 	resolver_free(w->resolver);
+	own_close(&w->own);
 	pipe_pool_free(w->pipes);
 	loop_free(w->loop);
 	generation_release(w->generation);

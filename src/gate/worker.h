@@ -14,6 +14,7 @@
 #include "gate/audit.h"
 #include "gate/protocol.h"
 #include "net/loop.h"
+#include "net/own.h"
 #include "net/pump.h"
 #include "net/resolve.h"
 #include "policy/snapshot.h"
@@ -83,6 +84,7 @@ struct worker {
 	unsigned index;
 	struct loop *loop;
 	struct resolver *resolver;
+	struct own own;
 	struct pipe_pool *pipes;
 	struct audit *audit;
 	const struct generation *generation; /* NULL before the first: nothing is attached then */

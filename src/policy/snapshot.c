@@ -273,6 +273,15 @@ static void text_add_network(struct text *t, const struct block_network *n)
 	text_add(t, buf);
 }
 
+bool snapshot_rule_is_single(const struct snapshot *s, uint32_t rule)
+{
+	if (rule == RULE_NONE || block_rule(s, rule)->match != RULE_NETWORK)
+		return false;
+	const struct block_network *n = block_network(s, block_rule(s, rule)->key);
+
+	return n->prefix == (n->family == 4 ? 32 : 128);
+}
+
 char *snapshot_rule_text(const struct snapshot *s, uint32_t rule, char *buf, size_t size)
 {
 	struct text t = { buf, size, 0 };

@@ -82,6 +82,8 @@ bool snapshot_is_gate(const struct snapshot *s, const struct ip_addr *a);
 enum { RULE_NONE = 0xffffffff };
 const char *snapshot_rule_file(const struct snapshot *s, uint32_t rule);
 uint32_t snapshot_rule_line(const struct snapshot *s, uint32_t rule);
+/* Whether the rule lists one address and no other. */
+bool snapshot_rule_is_single(const struct snapshot *s, uint32_t rule);
 /* The canonical text of the rule as a list entry ("*.python.org:443", "!telemetry.example.com"), NUL-terminated. */
 char *snapshot_rule_text(const struct snapshot *s, uint32_t rule, char *buf, size_t size);
 

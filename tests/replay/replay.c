@@ -37,6 +37,8 @@ static struct {
 		enum kernel_connect how;
 	} connects[NAMES];
 	size_t connect_count;
+	struct ip_addr own[NAMES];
+	size_t own_count;
 
 	struct end *clients[CLIENTS];
 	unsigned lines_seen;
@@ -68,6 +70,14 @@ static struct name_answer resolving(const char *name)
 		if (strcmp(t.names[i].name, name) == 0)
 			return t.names[i].answer;
 	return usual;
+}
+
+static bool is_own(const struct ip_addr *a)
+{
+	for (size_t i = 0; i < t.own_count; i++)
+		if (ip_equal(&t.own[i], a))
+			return true;
+	return false;
 }
 
 static enum kernel_connect connecting(const struct ip_addr *to, uint16_t port)
@@ -151,6 +161,14 @@ static void do_connect(char *rest)
 	t.connects[t.connect_count++].how = connect_word(rest);
 }
 
+/* own ADDRESS... */
+static void do_own(char *rest)
+{
+	for (char *word; *(word = next_word(&rest));)
+		if (t.own_count == NAMES || !ip_parse(span_of(word), &t.own[t.own_count++]))
+			fail("not an address: %s", word);
+}
+
 /* limit NAME=VALUE, as for stockade up */
 static void do_limit(char *rest)
 {
@@ -183,7 +201,7 @@ static void add_entries(char *rest)
 
 static void start(void)
 {
-	const struct world_hooks hooks = { resolving, connecting, &t.limits };
+	const struct world_hooks hooks = { resolving, connecting, &t.limits, is_own };
 
 	if (t.started)
 		return;
@@ -495,7 +513,11 @@ static void do_expect_number(const char *what, unsigned got, const char *wanted)
 static const struct {
 	const char *word;
 	void (*run)(char *rest);
-} setting_up[] = { { "policy", add_entries }, { "dns", do_dns }, { "connect", do_connect }, { "limit", do_limit } },
+} setting_up[] = { { "policy", add_entries },
+		   { "dns", do_dns },
+		   { "connect", do_connect },
+		   { "limit", do_limit },
+		   { "own", do_own } },
   doing[] = { { "open", do_open },   { "log", do_log },       { "fail", do_fail },
 	      { "short", do_short }, { "reload", do_reload }, { "met", do_met } };
 

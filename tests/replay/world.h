@@ -25,7 +25,8 @@ struct name_answer {
 struct world_hooks {
 	struct name_answer (*resolving)(const char *name);
 	enum kernel_connect (*connecting)(const struct ip_addr *to, uint16_t port);
-	const struct gate_limits *limits; /* NULL: the defaults */
+	const struct gate_limits *limits;     /* NULL: the defaults */
+	bool (*own)(const struct ip_addr *a); /* the host's own addresses; NULL: none */
 };
 
 /* A decision as a line: "[open ]allowed|denied REASON adapter=.. method=.. host=.. port=.. address=.. status=.. rule=FILE:LINE up=..

@@ -100,6 +100,26 @@ teardown_file() { lab_stop; }
 	[ -z "$(witness)" ]
 }
 
+@test "listed names that lead to the host itself are denied, and nothing arrives there" {
+	lab exec "$LAB" -- python3 -c '
+import http.server, socket
+class S(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+S(("::", 80), http.server.SimpleHTTPRequestHandler).serve_forever()' >"$LAB_DIR/host-web.out" 2>&1 3>&- &
+	server=$!
+	for name in own-host own-host6; do # the same path is open from the host
+		wait_for 5 lab exec "$LAB" -- curl -sS -o /dev/null "http://$name.googleapis.com/control"
+	done
+	wait_for 2 grep -q control "$LAB_DIR/host-web.out"
+	: >"$LAB_DIR/host-web.out"
+	for name in own-host own-host6; do
+		run pod_exec cli-pod curl -sS "http://$name.googleapis.com/"
+		[[ "$output" == *special-address* ]] || { kill "$server"; false; }
+	done
+	kill "$server"
+	[ ! -s "$LAB_DIR/host-web.out" ]
+}
+
 @test "an IPv6-only name works" {
 	run pod_exec cli-pod curl -sS http://v6only.googleapis.com/
 	[ "$output" = "hello from v6only.googleapis.com port 80" ]

@@ -111,6 +111,7 @@ static int start(void **state)
 				   .generation = &generations[0] };
 	limits_default(&worker.limits);
 	worker.resolver = resolver_new(worker.loop, "127.0.0.1:9", &err);
+	assert_int_equal(own_open(&worker.own, &err), 0);
 	client.number = snapshot_client(&generations[0].snapshot, SPAN_LITERAL("cli-pod"));
 	log_file = memfd_create("log", MFD_CLOEXEC);
 	assert_int_equal(audit_start(worker.audit, &err), 0);
@@ -137,6 +138,7 @@ static int stop(void **state)
 	audit_free(worker.audit);
 	conn_pools_free(worker.pools);
 	resolver_free(worker.resolver);
+	own_close(&worker.own);
 	pipe_pool_free(worker.pipes);
 	loop_free(worker.loop);
 	arena_free(&arena);
