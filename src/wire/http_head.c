@@ -261,10 +261,12 @@ static enum wire_result note_request_field(struct http_head *h, size_t i, struct
 	return WIRE_DONE;
 }
 
-/* A gateway that turns names into variables (RFC 3875 4.1.18) cannot tell these from the real ones. */
+/* A gateway that turns names into variables (RFC 3875 4.1.18) cannot tell the first two from the real ones; the http-parser of many
+ * servers takes the third for one. */
 static bool is_framing_lookalike(struct span name)
 {
-	return is(name, "content_length") || is(name, "transfer_encoding");
+	return is(name, "content_length") || is(name, "transfer_encoding") ||
+	       (name.n > 17 && is(span_first(name, 17), "transfer-encoding"));
 }
 
 static enum wire_result note_field(enum side side, struct http_head *h, size_t i, struct notes *notes, enum http_bad *ret_bad)
@@ -485,4 +487,28 @@ const struct http_field *http_field_find(const struct http_head *h, struct span 
 		if (span_eq_nocase(h->fields[i].name, name))
 			return &h->fields[i];
 	return NULL;
+}
+
+int http_max_forwards(const struct http_head *h)
+{
+	int found = -1;
+
+	if (!span_eq(h->method, SPAN_LITERAL("TRACE")) && !span_eq(h->method, SPAN_LITERAL("OPTIONS")))
+		return -1;
+	for (size_t i = 0; i < h->field_count; i++) {
+		const struct span value = h->fields[i].value;
+
+		if (!span_eq_nocase(h->fields[i].name, SPAN_LITERAL("max-forwards")))
+			continue;
+		if (found >= 0 || value.n == 0)
+			return -2;
+		found = 0;
+		for (size_t k = 0; k < value.n; k++) {
+			if (value.p[k] < '0' || value.p[k] > '9')
+				return -2;
+			found = found * 10 + (value.p[k] - '0');
+			found = found > HTTP_MAX_FORWARDS_MOST ? HTTP_MAX_FORWARDS_MOST : found;
+		}
+	}
+	return found;
 }

@@ -10,7 +10,13 @@
 #include "base/span.h"
 #include "wire/wire.h"
 
-enum { HTTP_HEAD_MAX = 64 * 1024, HTTP_FIELDS_MAX = 256, HTTP_METHOD_MAX = 32, HTTP_CONNECTION_OPTIONS_MAX = 32 };
+enum {
+	HTTP_HEAD_MAX = 64 * 1024,
+	HTTP_FIELDS_MAX = 256,
+	HTTP_METHOD_MAX = 32,
+	HTTP_CONNECTION_OPTIONS_MAX = 32,
+	HTTP_MAX_FORWARDS_MOST = 100
+};
 
 struct http_field {
 	struct span name, value; /* value without surrounding OWS */
@@ -47,6 +53,9 @@ enum wire_result http_reply_parse(struct span in, bool for_head, bool for_connec
 /* True when field i must not be forwarded: Connection, what Connection names, Keep-Alive, Proxy-*, TE, Transfer-Encoding,
  * Upgrade; for requests Host (written anew) and the Expect of HTTP/1.0; for 1xx and 204 Content-Length. */
 bool http_field_is_hop_by_hop(const struct http_head *h, size_t i);
+/* Max-Forwards of a TRACE or OPTIONS, which alone heed it (RFC 9110 7.6.2), HTTP_MAX_FORWARDS_MOST at most. -1: not there; -2: no number,
+ * or there twice. */
+int http_max_forwards(const struct http_head *h);
 const struct http_field *http_field_find(const struct http_head *h, struct span name); /* the first; NULL */
 
 #endif

@@ -204,8 +204,9 @@ static enum wire_result read_message(const uint8_t *p, size_t have, size_t promi
 }
 
 /* The message in several records: put together, as far as it is there. f->name then lies in `message`. */
-static enum wire_result read_pieces(struct span in, uint8_t message[static TLS_HELLO_MAX], struct found *f)
+static enum wire_result read_pieces(struct span in, uint8_t message[static TLS_HELLO_MAX], struct found *f, size_t *ret_size)
 {
+	const size_t all = in.n;
 	size_t have = 0, promised = 0;
 
 	while (in.n > 0) {
@@ -228,15 +229,17 @@ static enum wire_result read_pieces(struct span in, uint8_t message[static TLS_H
 		if (r == WIRE_DONE && promised >= end)
 			break; /* what follows is not the greeting's */
 	}
+	*ret_size = all - in.n;
 	return read_message(message, have, promised, f);
 }
 
-static enum wire_result finish(const struct found *f, struct tls_hello *ret)
+static enum wire_result finish(const struct found *f, size_t size, struct tls_hello *ret)
 {
 	if (f->name.n > 0)
 		memcpy(ret->name, f->name.p, f->name.n);
 	ret->name[f->name.n] = '\0';
 	ret->name_length = f->name.n;
+	ret->size = size;
 	ret->has_ech = f->has_ech;
 	return WIRE_DONE;
 }
@@ -245,9 +248,10 @@ static __attribute__((noinline)) enum wire_result parse_pieces(struct span in, s
 {
 	uint8_t message[TLS_HELLO_MAX];
 	struct found f = { 0 };
-	const enum wire_result r = read_pieces(in, message, &f);
+	size_t size = 0;
+	const enum wire_result r = read_pieces(in, message, &f, &size);
 
-	return r == WIRE_DONE ? finish(&f, ret) : r;
+	return r == WIRE_DONE ? finish(&f, size, ret) : r;
 }
 
 enum wire_result tls_hello_parse(struct span in, struct tls_hello *ret)
@@ -268,11 +272,11 @@ enum wire_result tls_hello_parse(struct span in, struct tls_hello *ret)
 		if (r == WIRE_MORE)
 			r = parse_pieces(in, ret);
 		else if (r == WIRE_DONE)
-			r = finish(&f, ret);
+			r = finish(&f, RECORD_HEADER + size, ret);
 	} else {
 		r = read_message((const uint8_t *)in.p + RECORD_HEADER, have, size, &f);
 		if (r == WIRE_DONE)
-			r = finish(&f, ret);
+			r = finish(&f, RECORD_HEADER + size, ret);
 	}
 	return r == WIRE_MORE && full ? WIRE_BAD : r;
 }

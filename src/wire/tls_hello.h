@@ -10,6 +10,7 @@ enum { TLS_HELLO_MAX = 16 * 1024 }; /* bytes of records that we wait for; larger
 struct tls_hello {
 	char name[256];     /* raw server name as sent, NUL-terminated; a name with a NUL inside is WIRE_BAD */
 	size_t name_length; /* 0: no server name */
+	size_t size;        /* bytes of the records that the greeting is in; nothing else is in them */
 	bool has_ech;       /* encrypted_client_hello is there: `name` is the outer name, and that is what is judged */
 };
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "gate/conn_state.h"
+#include "wire/tls_server_hello.h"
 #include "http_parser_check.h"
 #include "text.h"
 #include "world.h"
@@ -86,6 +87,7 @@ static struct {
 		const struct place *place;
 		size_t n;
 		bool may_switch;
+		bool may_have_greeted; /* it may have sent a ServerHello */
 		char bytes[STREAM_MAX];
 	} origins[ORIGINS];
 	unsigned origin_count, connects;
@@ -147,7 +149,7 @@ static void note_origins(void)
 		f.origins[i].end = e;
 		f.origins[i].place = place_of(&e->address);
 		f.origins[i].n = 0;
-		f.origins[i].may_switch = false;
+		f.origins[i].may_switch = f.origins[i].may_have_greeted = false;
 		f.origin_count = i + 1;
 	}
 }
@@ -172,9 +174,36 @@ static void take_arrivals(bool may_be_late)
 			end_take(f.origins[i].end, f.origins[i].end->count);
 }
 
-static void check_origin(unsigned i)
+/* Every greeting up to the server's own names the place. */
+static void check_greetings(struct span s, const struct place *place, bool first_alone)
 {
 	static struct tls_hello hello;
+	struct host named;
+	size_t passed = 0;
+
+	for (;;) {
+		const enum wire_result r = tls_hello_parse(s, &hello);
+
+		assert(r != WIRE_BAD);
+		if (r == WIRE_MORE)
+			return;
+		assert(strcmp(place->name, "192.0.2.7") == 0 ||
+		       (host_parse((struct span) { hello.name, hello.name_length }, &named) == HOST_OK &&
+			strcmp(named.text, place->name) == 0));
+		if (first_alone)
+			return;
+		s = span_skip(s, hello.size);
+		const enum wire_result between = tls_between_parse(s, true, &passed);
+
+		assert(between != WIRE_BAD);
+		if (between == WIRE_MORE)
+			return;
+		s = span_skip(s, passed);
+	}
+}
+
+static void check_origin(unsigned i)
+{
 	const struct span s = { f.origins[i].bytes, f.origins[i].n };
 	const struct place *place = f.origins[i].place;
 	const uint16_t port = f.origins[i].end->port;
@@ -183,17 +212,10 @@ static void check_origin(unsigned i)
 		return;
 	if (f.any_protocol && strcmp(place->name, "192.0.2.7") == 0)
 		return;
-	if (s.p[0] != 0x16) {
+	if (s.p[0] == 0x16)
+		check_greetings(s, place, f.origins[i].may_have_greeted);
+	else
 		check_requests(s, span_of(place->name), port, f.origins[i].may_switch);
-		return;
-	}
-	const enum wire_result r = tls_hello_parse(s, &hello);
-	struct host named;
-
-	assert(r != WIRE_BAD);
-	if (r == WIRE_DONE && strcmp(place->name, "192.0.2.7") != 0)
-		assert(host_parse((struct span) { hello.name, hello.name_length }, &named) == HOST_OK &&
-		       strcmp(named.text, place->name) == 0);
 }
 
 /* With room everywhere nothing may wait to be read. */
@@ -269,6 +291,16 @@ static void send_hello(struct end *e)
 	arena_free(&a);
 }
 
+static void send_server_hello(struct end *e, unsigned origin)
+{
+	struct arena a = { 0 };
+	const bool retry = next() % 4;
+
+	f.origins[origin].may_have_greeted = f.origins[origin].may_have_greeted || !retry;
+	end_send(e, text_server_hello(&a, retry));
+	arena_free(&a);
+}
+
 static void send_many(struct end *e)
 {
 	static char many[8192];
@@ -338,6 +370,11 @@ static void origin_step(uint8_t op)
 	const struct span s = op % 2 ? raw() : span_of(origin_says[which]);
 
 	f.origins[i].may_switch = f.origins[i].may_switch || op % 2 || strstr(origin_says[which], " 101 ");
+	if (op % 2 == 0 && op & 0x40) {
+		send_server_hello(e, i);
+		return;
+	}
+	f.origins[i].may_have_greeted = f.origins[i].may_have_greeted || op % 2;
 	if (op % 4 == 3)
 		send_many(e);
 	else

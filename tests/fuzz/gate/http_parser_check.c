@@ -94,7 +94,8 @@ static int on_head(http_parser *p)
 	assert(((p->flags & F_CHUNKED) != 0) == (h->framing == HTTP_BODY_CHUNKED));
 	assert(h->framing == HTTP_BODY_LENGTH ? p->content_length == h->length
 					      : p->content_length == UINT64_MAX || p->content_length == 0);
-	assert(!h->persistent || http_should_keep_alive(p));
+	/* In 1.0 it does not see keep-alive after an empty element of the list (RFC 9110, 5.6.1.2). */
+	assert(!h->persistent || h->minor == 0 || http_should_keep_alive(p));
 	r->head_done = true;
 	/* 1 would skip the body; an upgrade is told by p->upgrade and must not take it away. */
 	return 0;
@@ -132,17 +133,18 @@ static bool knows_method(struct span method)
 	return false;
 }
 
-/* What it refuses and we need not, since a refusal is no other reading: it takes every name that begins with "Transfer-Encoding" for
- * that field until it has seen its value. */
-static bool may_refuse(enum http_errno e, const struct http_head *h)
+/* Does a tab follow the length, which RFC 9110, 5.6.3 allows? It refuses that, which is no other reading. */
+static bool length_before_tab(const struct http_head *h)
 {
-	static const struct span coding = { "transfer-encoding", 17 };
+	for (size_t i = 0; i < h->field_count; i++) {
+		const struct span value = h->fields[i].value;
 
-	if (e != HPE_INVALID_TRANSFER_ENCODING && e != HPE_UNEXPECTED_CONTENT_LENGTH)
-		return false;
-	for (size_t i = 0; i < h->field_count; i++)
-		if (h->fields[i].name.n > coding.n && span_eq_nocase(span_first(h->fields[i].name, coding.n), coding))
-			return true;
+		if (!span_eq_nocase(h->fields[i].name, SPAN_LITERAL("content-length")))
+			continue;
+		for (const char *p = value.p + value.n; *p == ' ' || *p == '\t'; p++)
+			if (*p == '\t')
+				return true;
+	}
 	return false;
 }
 
@@ -162,7 +164,7 @@ static size_t read_other(struct span s, const struct http_head *ours, bool *ret_
 
 	*ret_done = r.done;
 	*ret_body = r.body;
-	if (e != HPE_OK && may_refuse(e, ours))
+	if (e == HPE_INVALID_CONTENT_LENGTH && length_before_tab(ours))
 		return SIZE_MAX;
 	if (e != HPE_OK && e != HPE_PAUSED) {
 		(void)fprintf(stderr, "http-parser: %s in: %.*s\n", http_errno_description(e), (int)s.n, s.p);

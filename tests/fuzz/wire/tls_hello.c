@@ -66,7 +66,8 @@ static void check_segments(const uint8_t *data, size_t size, const struct tls_he
 			continue;
 		assert(parse(packed, m - 1, &h) == WIRE_MORE);
 		assert(parse(packed, m, &h) == WIRE_DONE);
-		assert(h.name_length == want->name_length && strcmp(h.name, want->name) == 0 && h.has_ech == want->has_ech);
+		assert(h.name_length == want->name_length && strcmp(h.name, want->name) == 0 && h.has_ech == want->has_ech &&
+		       h.size == m);
 	}
 }
 
@@ -77,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const size_t step = size > 256 ? size / 64 : 1;
 
 	if (r == WIRE_DONE)
-		assert(whole.name_length < sizeof whole.name && strlen(whole.name) == whole.name_length);
+		assert(whole.name_length < sizeof whole.name && strlen(whole.name) == whole.name_length && whole.size <= size);
 	for (size_t n = 0; n < size; n += step) {
 		const enum wire_result p = parse(data, n, &part);
 
@@ -85,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		assert(p == r);
 		if (p == WIRE_DONE)
-			assert(strcmp(part.name, whole.name) == 0 && part.has_ech == whole.has_ech);
+			assert(strcmp(part.name, whole.name) == 0 && part.has_ech == whole.has_ech && part.size == whole.size);
 	}
 	if (r == WIRE_DONE)
 		check_segments(data, size, &whole);
