@@ -60,7 +60,7 @@ static int lock_securebits(struct err *err)
 	return prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) < 0 ? err_errno(err, "cannot lock the securebits") : 0;
 }
 
-static int check_nothing_left(struct err *err)
+int guard_check_capabilities(struct err *err)
 {
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
@@ -89,5 +89,5 @@ int guard_drop_capabilities(struct err *err)
 		return err_errno(err, "cannot drop the capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(err, "cannot set no_new_privs");
-	return check_nothing_left(err);
+	return guard_check_capabilities(err);
 }

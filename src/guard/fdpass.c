@@ -62,6 +62,21 @@ static bool take_descriptors(struct msghdr *m, int ret[static FDPASS_MAX], size_
 	return good;
 }
 
+static void close_all(const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		(void)close(fds[i]);
+}
+
+/* Off the queue; its descriptors are there already. */
+static void take_packet(int sock)
+{
+	char byte;
+
+	while (recv(sock, &byte, sizeof byte, MSG_DONTWAIT) < 0 && errno == EINTR)
+		;
+}
+
 ssize_t fdpass_receive(int sock, void *bytes, size_t size, int *fds, size_t max, size_t *ret_count)
 {
 	struct iovec part = { .iov_base = bytes, .iov_len = size };
@@ -72,16 +87,21 @@ ssize_t fdpass_receive(int sock, void *bytes, size_t size, int *fds, size_t max,
 	ssize_t n;
 
 	*ret_count = 0;
+	/* Looked at first: a packet whose descriptors find no place would be lost with them. */
 	do
-		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_PEEK);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
 	const bool good = take_descriptors(&m, came, &count);
 
+	if (good && count < FDPASS_MAX && (m.msg_flags & MSG_CTRUNC)) {
+		close_all(came, count);
+		return -EMFILE;
+	}
+	take_packet(sock);
 	if (!good || (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || count > max || (n == 0 && count)) {
-		for (size_t i = 0; i < count; i++)
-			(void)close(came[i]);
+		close_all(came, count);
 		return -EPROTO;
 	}
 	if (count)

@@ -13,6 +13,9 @@
 /* No capability in any set, bounding and ambient included, uid 0 special no more (securebits); no_new_privs; read back. Of the
  * calling thread: before any other is started. After guard_set_ids. */
 int guard_drop_capabilities(struct err *err);
+/* No capability in any set, and no_new_privs: read, whoever has seen to it. The second also: these ids and no group. */
+int guard_check_capabilities(struct err *err);
+int guard_check_powerless(uid_t uid, gid_t gid, struct err *err);
 /* Groups emptied, then gid and uid for good; verified by reading them back. What is permitted stays so, until
  * guard_drop_capabilities has emptied the bounding set with it. */
 int guard_set_ids(uid_t uid, gid_t gid, struct err *err);
@@ -22,8 +25,14 @@ int guard_set_ids(uid_t uid, gid_t gid, struct err *err);
 int guard_seccomp_container(bool allow_ptrace, struct err *err);
 /* Compiles that filter now, so that children forked later need not: a millisecond of every start. Single-threaded callers only. */
 int guard_seccomp_prepare(bool allow_ptrace, struct err *err);
+/* Its second half alone, which allows everything but a few arguments of allowed calls: what a profile cannot say. Needs no_new_privs, or
+ * CAP_SYS_ADMIN. */
+int guard_seccomp_exceptions(struct err *err);
 /* The same allow-list as a JSON profile for OCI runtimes, in the arena; NULL with err. */
 const char *guard_seccomp_profile(struct arena *a, struct err *err);
+/* For gVisor, which has only one answer to what is not allowed: what should be told that there is no such call (a thread's start asks
+ * for clone3 first) is left to gVisor's own kernel, which has most of these not at all, and the others for nobody but itself. */
+const char *guard_seccomp_profile_gvisor(struct arena *a, struct err *err);
 /* The filters of another process, to be put on as they are: to stand where it stands. Needs CAP_SYS_ADMIN and no filter of one's own
  * until then; the process is stopped for a moment. NULL with err; guard_seccomp_free. */
 enum { GUARD_FILTERS_MAX = 16 };

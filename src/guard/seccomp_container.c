@@ -160,12 +160,21 @@ int guard_seccomp_prepare(bool allow_ptrace, struct err *err)
 	return 0;
 }
 
+static int put_on(struct program *p, struct err *err)
+{
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p->code) < 0
+		       ? err_errno(err, "cannot put on the system-call filter")
+		       : 0;
+}
+
+int guard_seccomp_exceptions(struct err *err)
+{
+	return guard_seccomp_prepare(false, err) < 0 ? -1 : put_on(&exceptions, err);
+}
+
 int guard_seccomp_container(bool allow_ptrace, struct err *err)
 {
 	if (guard_seccomp_prepare(allow_ptrace, err) < 0)
 		return -1;
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &exceptions.code) < 0 ||
-	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &allow_lists[allow_ptrace].code) < 0)
-		return err_errno(err, "cannot put on the system-call filter");
-	return 0;
+	return put_on(&exceptions, err) < 0 ? -1 : put_on(&allow_lists[allow_ptrace], err);
 }

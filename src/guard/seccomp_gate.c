@@ -2,6 +2,7 @@
  * file, makes a process or maps code, and nothing that the gate's code does not call (tests/unit/guard/gate_calls.py). */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -96,7 +97,7 @@ static const struct {
 struct condition {
 	int nr;
 	unsigned count;
-	struct scmp_arg_cmp args[2];
+	struct scmp_arg_cmp args[3];
 };
 
 #define INT(arg, value)                                     \
@@ -109,10 +110,15 @@ struct condition {
 	}
 
 static const struct condition conditions[] = {
-	{ SCMP_SYS(socket), 2, { INT(0, AF_INET), BITS(1, 0xf, SOCK_STREAM) } },
-	{ SCMP_SYS(socket), 2, { INT(0, AF_INET), BITS(1, 0xf, SOCK_DGRAM) } },
-	{ SCMP_SYS(socket), 2, { INT(0, AF_INET6), BITS(1, 0xf, SOCK_STREAM) } },
-	{ SCMP_SYS(socket), 2, { INT(0, AF_INET6), BITS(1, 0xf, SOCK_DGRAM) } },
+	/* TCP and UDP, by either spelling: neither MPTCP nor SCTP nor ICMP */
+	{ SCMP_SYS(socket), 3, { INT(0, AF_INET), BITS(1, 0xf, SOCK_STREAM), INT(2, 0) } },
+	{ SCMP_SYS(socket), 3, { INT(0, AF_INET), BITS(1, 0xf, SOCK_STREAM), INT(2, IPPROTO_TCP) } },
+	{ SCMP_SYS(socket), 3, { INT(0, AF_INET), BITS(1, 0xf, SOCK_DGRAM), INT(2, 0) } },
+	{ SCMP_SYS(socket), 3, { INT(0, AF_INET), BITS(1, 0xf, SOCK_DGRAM), INT(2, IPPROTO_UDP) } },
+	{ SCMP_SYS(socket), 3, { INT(0, AF_INET6), BITS(1, 0xf, SOCK_STREAM), INT(2, 0) } },
+	{ SCMP_SYS(socket), 3, { INT(0, AF_INET6), BITS(1, 0xf, SOCK_STREAM), INT(2, IPPROTO_TCP) } },
+	{ SCMP_SYS(socket), 3, { INT(0, AF_INET6), BITS(1, 0xf, SOCK_DGRAM), INT(2, 0) } },
+	{ SCMP_SYS(socket), 3, { INT(0, AF_INET6), BITS(1, 0xf, SOCK_DGRAM), INT(2, IPPROTO_UDP) } },
 	{ SCMP_SYS(mmap), 1, { BITS(2, PROT_EXEC, 0) } },
 	{ SCMP_SYS(mprotect), 1, { BITS(2, PROT_EXEC, 0) } },
 	/* a thread of this process, no other kind of child */

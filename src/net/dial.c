@@ -1,5 +1,5 @@
-/* Two slots for attempts under way. A new one starts when one fails, when the pace timer says so and a slot is free, or, once both
- * have been silent for DIAL_SILENT_MS and addresses are left, in the place of the older. */
+/* Two slots for attempts under way, the second only while there is room for it. A new attempt starts when one fails, when the pace timer
+ * says so and a slot is free, or, once all have been silent for DIAL_SILENT_MS and addresses are left, in the place of the older. */
 #include "net/dial.h"
 
 #include <errno.h>
@@ -25,6 +25,9 @@ struct dial {
 	struct loop *loop;
 	void (*done)(void *arg, int fd, const struct ip_addr *connected);
 	void *arg;
+	struct dial_options options;
+	bool has_second; /* counted in options.room */
+	bool is_hurried; /* the pace timer waits for DIAL_NEXT_MS */
 	struct attempt attempts[ATTEMPTS];
 	struct timer pace, limit;
 	int failure; /* -errno of the last attempt that failed */
@@ -42,12 +45,24 @@ struct dial {
 
 /* --- the end --- */
 
+static void count_second(struct dial *d)
+{
+	const bool both = d->attempts[0].source.fd >= 0 && d->attempts[1].source.fd >= 0;
+
+	if (both && !d->has_second)
+		d->options.room->taken++;
+	else if (!both && d->has_second)
+		d->options.room->taken--;
+	d->has_second = both;
+}
+
 static void close_attempt(struct attempt *a)
 {
 	if (a->source.fd < 0)
 		return;
 	loop_forget(a->dial->loop, &a->source);
 	fd_close(&a->source.fd);
+	count_second(a->dial);
 }
 
 static void close_all(struct dial *d)
@@ -109,7 +124,19 @@ static int take_socket(struct attempt *a)
 
 	d->winner = d->addresses.list[a->address];
 	loop_forget(d->loop, &a->source);
-	return fd_steal(&a->source.fd);
+	const int fd = fd_steal(&a->source.fd);
+
+	count_second(d);
+	return fd;
+}
+
+/* Before it connects, so that no more is ever promised to the far end. */
+static int bound_buffers(int fd, int bytes)
+{
+	return setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes) < 0 ||
+			       setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) < 0
+		       ? -errno
+		       : 0;
 }
 
 /* 1: connected at once, 0: under way, -errno: failed, the slot is free again. */
@@ -121,11 +148,13 @@ static int start_attempt(struct attempt *a, uint8_t address)
 	const int one = 1;
 
 	a->address = address;
-	a->source.fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	a->source.fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (a->source.fd < 0)
 		return -errno;
 	int rc = setsockopt(a->source.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0 ? -errno : 0;
 
+	if (rc == 0 && d->options.buffers)
+		rc = bound_buffers(a->source.fd, d->options.buffers);
 	if (rc == 0 && connect(a->source.fd, (const struct sockaddr *)&to, n) == 0)
 		return 1;
 	if (rc == 0 && errno != EINPROGRESS)
@@ -134,20 +163,23 @@ static int start_attempt(struct attempt *a, uint8_t address)
 		rc = loop_watch(d->loop, &a->source, EPOLLOUT);
 	if (rc < 0)
 		fd_close(&a->source.fd);
+	count_second(d);
 	return rc;
-}
-
-static struct attempt *free_slot(struct dial *d)
-{
-	for (size_t i = 0; i < ATTEMPTS; i++)
-		if (d->attempts[i].source.fd < 0)
-			return &d->attempts[i];
-	return NULL;
 }
 
 static bool any_under_way(const struct dial *d)
 {
 	return d->attempts[0].source.fd >= 0 || d->attempts[1].source.fd >= 0;
+}
+
+static struct attempt *free_slot(struct dial *d)
+{
+	if (any_under_way(d) && !d->options.room->may(d->options.room))
+		return NULL;
+	for (size_t i = 0; i < ATTEMPTS; i++)
+		if (d->attempts[i].source.fd < 0)
+			return &d->attempts[i];
+	return NULL;
 }
 
 /* Starts the next attempt that does not fail at once. True: there is an outcome, in d->outcome. */
@@ -171,8 +203,10 @@ static bool try_addresses(struct dial *d)
 		return true;
 	}
 	loop_timer_cancel(d->loop, &d->pace);
-	if (d->next < d->addresses.count)
-		loop_timer_set(d->loop, &d->pace, free_slot(d) ? DIAL_NEXT_MS : DIAL_SILENT_MS);
+	if (d->next < d->addresses.count) {
+		d->is_hurried = free_slot(d) != NULL;
+		loop_timer_set(d->loop, &d->pace, d->is_hurried ? DIAL_NEXT_MS : DIAL_SILENT_MS);
+	}
 	return false;
 }
 
@@ -201,12 +235,27 @@ static void attempt_ready(struct source *s, uint32_t events)
 	go_on(d);
 }
 
+static struct attempt *older_attempt(struct dial *d)
+{
+	struct attempt *a = &d->attempts[0], *b = &d->attempts[1];
+
+	if (a->source.fd < 0 || b->source.fd < 0)
+		return a->source.fd < 0 ? b : a;
+	return a->address < b->address ? a : b;
+}
+
 static void pace_due(struct timer *t)
 {
 	struct dial *d = (struct dial *)((char *)t - offsetof(struct dial, pace));
 
+	if (!free_slot(d) && d->is_hurried) {
+		/* There was room when it was set. */
+		d->is_hurried = false;
+		loop_timer_set(d->loop, &d->pace, DIAL_SILENT_MS - DIAL_NEXT_MS);
+		return;
+	}
 	if (!free_slot(d)) {
-		close_attempt(&d->attempts[d->attempts[0].address > d->attempts[1].address]);
+		close_attempt(older_attempt(d));
 		d->failure = -ETIMEDOUT;
 	}
 	go_on(d);
@@ -217,14 +266,16 @@ static void limit_due(struct timer *t)
 	finish((struct dial *)((char *)t - offsetof(struct dial, limit)), -ETIMEDOUT);
 }
 
-struct dial *dial_start(struct loop *l, const struct addresses *a, uint16_t port,
+struct dial *dial_start(struct loop *l, const struct addresses *a, uint16_t port, const struct dial_options *o,
 			void (*done)(void *arg, int fd, const struct ip_addr *connected), void *arg)
 {
 	struct dial *d = malloc(sizeof *d);
 
 	if (!d)
 		return NULL;
-	*d = (struct dial) { .loop = l, .done = done, .arg = arg, .port = port, .failure = -EHOSTUNREACH, .addresses = *a };
+	*d = (struct dial) {
+		.loop = l, .done = done, .arg = arg, .port = port, .options = *o, .failure = -EHOSTUNREACH, .addresses = *a
+	};
 	d->pace.expired = pace_due;
 	d->limit.expired = limit_due;
 	d->tell.run = tell_outcome;

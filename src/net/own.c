@@ -1,67 +1,127 @@
+/* RTM_GETROUTE, one address a question. The kernel answers while it is asked, so that the answer is there when send() returns and
+ * nothing is waited for. Whatever is not clearly a route to somewhere else, or none at all, makes the address the host's own. */
 #include "net/own.h"
 
 #include <errno.h>
-#include <netinet/in.h>
+#include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
 
-enum { ANY_PORT = 9 };
+enum { ANSWER_MAX = 4096, ANSWERS_MAX = 8 /* left over from earlier questions */ };
+
+int own_socket(void)
+{
+	const struct sockaddr_nl self = { .nl_family = AF_NETLINK };
+	FD_CLOSE int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	return fd < 0 || bind(fd, (const struct sockaddr *)&self, sizeof self) < 0 ? -errno : fd_steal(&fd);
+}
 
 int own_open(struct own *o, struct err *err)
 {
-	o->v4 = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	o->v6 = o->v4 < 0 ? -1 : socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (o->v4 >= 0 && (o->v6 >= 0 || errno == EAFNOSUPPORT))
+	*o = (struct own) { .fd = own_socket(), .host = -1 };
+	if (o->fd >= 0)
 		return 0;
-	(void)err_errno(err, "cannot make a socket that tells the host's own addresses");
-	own_close(o);
-	return -1;
+	errno = -o->fd;
+	o->fd = -1;
+	return err_errno(err, "cannot make a socket that tells the host's own addresses");
 }
 
 void own_close(struct own *o)
 {
-	fd_close(&o->v4);
-	fd_close(&o->v6);
+	fd_close(&o->fd);
 }
 
-/* The socket forgets what it was connected to, and with it the address that it had. */
-static void dissolve(int fd)
+/* --- the answer --- */
+
+/* A route that forbids or swallows (EACCES, EINVAL) is none that may be dialled, and stays forbidden. */
+static enum own_answer parse_error(const struct nlmsghdr *h)
 {
-	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	const struct nlmsgerr *e = NLMSG_DATA(h);
 
-	(void)connect(fd, &none, sizeof none);
-}
-
-static bool leads_nowhere(int number)
-{
-	return number == ENETUNREACH || number == EHOSTUNREACH || number == EADDRNOTAVAIL || number == EACCES || number == EINVAL;
-}
-
-/* wanted and got: the address bytes in `to` and `self`. */
-static bool is_own(int fd, const void *to, void *self, socklen_t size, const void *wanted, const void *got, size_t bytes)
-{
-	socklen_t length = size;
-
-	if (connect(fd, to, size) < 0)
-		return !leads_nowhere(errno);
-	const bool same = getsockname(fd, self, &length) < 0 || memcmp(wanted, got, bytes) == 0;
-
-	dissolve(fd);
-	return same;
-}
-
-bool own_has(const struct own *o, const struct ip_addr *a)
-{
-	struct sockaddr_in to4 = { .sin_family = AF_INET, .sin_port = htons(ANY_PORT) }, self4 = { 0 };
-	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6, .sin6_port = htons(ANY_PORT) }, self6 = { 0 };
-
-	if (a->family == 4) {
-		memcpy(&to4.sin_addr, a->bytes, 4);
-		return is_own(o->v4, &to4, &self4, sizeof to4, &to4.sin_addr, &self4.sin_addr, 4);
+	if (h->nlmsg_len < NLMSG_LENGTH(sizeof e->error))
+		return OWN_YES;
+	switch (-e->error) {
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case EOPNOTSUPP: /* the kernel has no such family: there nothing can be dialled either */
+		return OWN_NO;
+	default:
+		return OWN_YES;
 	}
-	/* Without IPv6 nothing is dialled there either. */
-	memcpy(&to6.sin6_addr, a->bytes, 16);
-	return is_own(o->v6, &to6, &self6, sizeof to6, &to6.sin6_addr, &self6.sin6_addr, 16);
+}
+
+enum own_answer own_parse(const void *bytes, size_t n, uint32_t sequence, uint8_t family)
+{
+	const struct nlmsghdr *h = bytes;
+
+	if (n < sizeof *h || h->nlmsg_len < sizeof *h || h->nlmsg_len > n)
+		return OWN_YES;
+	if (h->nlmsg_seq != sequence)
+		return OWN_OTHER;
+	if (h->nlmsg_type == NLMSG_ERROR)
+		return parse_error(h);
+	const struct rtmsg *m = NLMSG_DATA(h);
+
+	if (h->nlmsg_type != RTM_NEWROUTE || h->nlmsg_len < NLMSG_LENGTH(sizeof *m) || m->rtm_family != family)
+		return OWN_YES;
+	/* The rest is local, broadcast, anycast, multicast, or unknown here. */
+	return m->rtm_type == RTN_UNICAST || m->rtm_type == RTN_UNREACHABLE ? OWN_NO : OWN_YES;
+}
+
+/* --- asking --- */
+
+struct question {
+	struct nlmsghdr header;
+	struct rtmsg route;
+	struct rtattr attribute;
+	uint8_t address[16];
+};
+
+_Static_assert(offsetof(struct question, address) == NLMSG_LENGTH(sizeof(struct rtmsg)) + RTA_LENGTH(0), "as the kernel reads it");
+
+static bool ask(int fd, uint32_t sequence, const struct ip_addr *a, uint8_t family)
+{
+	const uint8_t size = a->family == 4 ? 4 : 16;
+	struct question q = {
+		.header = { .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST, .nlmsg_seq = sequence },
+		.route = { .rtm_family = family, .rtm_dst_len = (uint8_t)(size * 8) },
+		.attribute = { .rta_type = RTA_DST, .rta_len = (unsigned short)RTA_LENGTH(size) },
+	};
+
+	memcpy(q.address, a->bytes, size);
+	q.header.nlmsg_len = (uint32_t)(offsetof(struct question, address) + size);
+	return send(fd, &q, q.header.nlmsg_len, 0) == (ssize_t)q.header.nlmsg_len;
+}
+
+static bool has(int fd, uint32_t sequence, const struct ip_addr *a)
+{
+	_Alignas(struct nlmsghdr) char bytes[ANSWER_MAX];
+	const uint8_t family = a->family == 4 ? AF_INET : AF_INET6;
+
+	if (!ask(fd, sequence, a, family))
+		return true;
+	for (int i = 0; i < ANSWERS_MAX; i++) {
+		struct sockaddr_nl from = { 0 };
+		socklen_t size = sizeof from;
+		const ssize_t n = recvfrom(fd, bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &size);
+
+		if (n < 0)
+			return true;
+		if (from.nl_pid != 0) /* 0 is the kernel */
+			continue;
+		const enum own_answer answer = own_parse(bytes, (size_t)n, sequence, family);
+
+		if (answer != OWN_OTHER)
+			return answer == OWN_YES;
+	}
+	return true;
+}
+
+bool own_has(struct own *o, const struct ip_addr *a)
+{
+	o->sequence++;
+	return has(o->fd, o->sequence, a) || (o->host >= 0 && has(o->host, o->sequence, a));
 }

@@ -41,8 +41,15 @@ struct half {
 	struct ip_addr list[HALF_MAX];
 };
 
+struct resolver_client {
+	unsigned questions;
+	bool released;            /* freed with its last question */
+	struct name_cache *cache; /* NULL before its first answer */
+};
+
 struct question {
 	struct resolver *resolver;
+	struct resolver_client *client;
 	struct question *same_bucket; /* while not answered */
 	struct question *settle_next;
 	struct query *waiting;
@@ -61,7 +68,6 @@ struct dns_source {
 struct resolver {
 	struct loop *loop;
 	ares_channel channel;
-	struct name_cache *cache;
 	uint64_t seed;
 	struct timer tick; /* runs while there are questions */
 	unsigned questions;
@@ -118,6 +124,21 @@ static void read_v6(struct half *h, const unsigned char *reply, int n)
 		add_address(h, 6, &found[i].ip6addr, found[i].ttl);
 }
 
+static void client_drop(struct resolver_client *c)
+{
+	if (!c->released || c->questions)
+		return;
+	name_cache_free(c->cache);
+	free(c);
+}
+
+static void question_free(struct question *q)
+{
+	q->client->questions--;
+	client_drop(q->client);
+	free(q);
+}
+
 static void half_answered(struct half *h)
 {
 	struct question *q = h->question;
@@ -126,7 +147,7 @@ static void half_answered(struct half *h)
 	if (!q->resolver->closing)
 		put_on_settle_list(q);
 	else if (!q->v4.pending && !q->v6.pending)
-		free(q);
+		question_free(q);
 }
 
 static void on_v4(void *arg, int status, int timeouts, unsigned char *reply, int n)
@@ -199,6 +220,18 @@ static void remove_from_bucket(struct question *q)
 	*at = q->same_bucket;
 }
 
+static void remember(const struct question *q, const struct addresses *found)
+{
+	struct resolver_client *c = q->client;
+
+	if (c->released)
+		return;
+	if (!c->cache)
+		c->cache = name_cache_new(q->resolver->seed);
+	if (c->cache)
+		name_cache_put(c->cache, q->name, found, q->answered_ms + time_to_live_ms(q));
+}
+
 /* The cache is told first, so that those who ask again from done() are served by it. */
 static void answer(struct question *q)
 {
@@ -211,7 +244,7 @@ static void answer(struct question *q)
 	loop_timer_cancel(r->loop, &q->late);
 	loop_timer_cancel(r->loop, &q->limit);
 	merge(q, &found);
-	name_cache_put(r->cache, q->name, &found, q->answered_ms + time_to_live_ms(q));
+	remember(q, &found);
 	while (q->waiting) {
 		struct query *query = q->waiting;
 
@@ -227,7 +260,7 @@ static void complete_cache(struct question *q)
 
 	merge(q, &found);
 	if (found.count)
-		name_cache_put(q->resolver->cache, q->name, &found, q->answered_ms + time_to_live_ms(q));
+		remember(q, &found);
 }
 
 static void settle_question(struct question *q)
@@ -243,7 +276,7 @@ static void settle_question(struct question *q)
 	/* A done() may have made c-ares answer the other half: then it is on the list again. */
 	if (whole && !q->on_settle_list) {
 		q->resolver->questions--;
-		free(q);
+		question_free(q);
 	}
 }
 
@@ -386,7 +419,7 @@ struct resolver *resolver_new(struct loop *l, const char *servers, struct err *e
 		return NULL;
 	struct resolver *r = calloc(1, sizeof *r);
 
-	if (!r || getrandom(&r->seed, sizeof r->seed, 0) != (ssize_t)sizeof r->seed || !(r->cache = name_cache_new(r->seed))) {
+	if (!r || getrandom(&r->seed, sizeof r->seed, 0) != (ssize_t)sizeof r->seed) {
 		free(r);
 		(void)err_set(err, ERR_FAULT, "out of memory for the resolver");
 		return NULL;
@@ -425,11 +458,23 @@ void resolver_free(struct resolver *r)
 	if (r->channel)
 		ares_destroy(r->channel); /* calls back for every half that is pending, which frees the questions */
 	loop_timer_cancel(r->loop, &r->tick);
-	name_cache_free(r->cache);
 	free(r);
 }
 
 /* --- asking --- */
+
+struct resolver_client *resolver_client_new(void)
+{
+	return calloc(1, sizeof(struct resolver_client));
+}
+
+void resolver_client_free(struct resolver_client *c)
+{
+	if (!c)
+		return;
+	c->released = true;
+	client_drop(c);
+}
 
 /* Lower case, and only what a canonical host name is made of: c-ares reads a backslash as an escape. */
 static bool canonical(const char *name, char ret[static NAME_MAX_BYTES + 1])
@@ -447,22 +492,29 @@ static bool canonical(const char *name, char ret[static NAME_MAX_BYTES + 1])
 	return n > 0;
 }
 
-static struct question *find_question(const struct resolver *r, uint64_t hash, const char *name)
+static struct question *find_question(const struct resolver *r, const struct resolver_client *c, uint64_t hash, const char *name)
 {
 	struct question *q = r->buckets[hash % BUCKETS];
 
-	while (q && (q->hash != hash || strcmp(q->name, name) != 0))
+	while (q && (q->client != c || q->hash != hash || strcmp(q->name, name) != 0))
 		q = q->same_bucket;
 	return q;
 }
 
-static struct question *new_question(struct resolver *r, uint64_t hash, const char *name)
+/* As connections are shared out (gate/worker.h): n who grow together have 4/(4n + 1) each, and some are left for the next. */
+static bool has_share(const struct resolver *r, const struct resolver_client *c)
 {
-	struct question *q = r->questions < RESOLVE_IN_FLIGHT_MAX ? calloc(1, sizeof *q) : NULL;
+	return r->questions < RESOLVE_IN_FLIGHT_MAX && c->questions / RESOLVE_SHARES < RESOLVE_IN_FLIGHT_MAX - r->questions;
+}
+
+static struct question *new_question(struct resolver *r, struct resolver_client *c, uint64_t hash, const char *name)
+{
+	struct question *q = has_share(r, c) ? calloc(1, sizeof *q) : NULL;
 
 	if (!q)
 		return NULL;
 	q->resolver = r;
+	q->client = c;
 	q->hash = hash;
 	memcpy(q->name, name, strlen(name) + 1);
 	q->late.expired = late_due;
@@ -472,11 +524,12 @@ static struct question *new_question(struct resolver *r, uint64_t hash, const ch
 	q->same_bucket = r->buckets[hash % BUCKETS];
 	r->buckets[hash % BUCKETS] = q;
 	r->questions++;
+	c->questions++;
 	loop_timer_set(r->loop, &q->limit, RESOLVE_TIMEOUT_MS);
 	return q;
 }
 
-void resolve_start(struct resolver *r, struct query *query, const char *name)
+void resolve_start(struct resolver *r, struct resolver_client *c, struct query *query, const char *name)
 {
 	char key[NAME_MAX_BYTES + 1];
 	struct addresses found;
@@ -488,15 +541,15 @@ void resolve_start(struct resolver *r, struct query *query, const char *name)
 		query->done(query, NULL);
 		return;
 	}
-	if (name_cache_get(r->cache, key, loop_now_ms(r->loop), &found)) {
+	if (c->cache && name_cache_get(c->cache, key, loop_now_ms(r->loop), &found)) {
 		query->done(query, found.count ? &found : NULL);
 		return;
 	}
 	const uint64_t hash = name_hash(r->seed, key);
-	struct question *q = find_question(r, hash, key);
+	struct question *q = find_question(r, c, hash, key);
 	const bool fresh = !q;
 
-	if (fresh && !(q = new_question(r, hash, key))) {
+	if (fresh && !(q = new_question(r, c, hash, key))) {
 		query->done(query, NULL);
 		return;
 	}

@@ -1,4 +1,5 @@
-/* Names to addresses: c-ares, one channel a loop, with a bounded cache by TTL. The caller decides first; this room knows no policy.
+/* Names to addresses: c-ares, one channel a loop, with a bounded cache by TTL for each who asks, so that nobody is kept from asking by
+ * another, nor learns from the time of an answer what another asked. The caller decides first; this room knows no policy.
  * No /etc/hosts, no search domains, no files opened after resolver_new (servers are given). */
 #ifndef STOCKADE_NET_RESOLVE_H
 #define STOCKADE_NET_RESOLVE_H
@@ -11,12 +12,13 @@
 
 enum {
 	RESOLVE_ADDRESSES_MAX = 32,
-	RESOLVE_CACHE_ENTRIES = 4096,
+	RESOLVE_CACHE_ENTRIES = 1024, /* of one who asks */
 	RESOLVE_TTL_MAX_S = 300,
 	RESOLVE_TTL_MIN_S = 1,
 	RESOLVE_NEGATIVE_S = 2,
 	RESOLVE_TIMEOUT_MS = 5000,
-	RESOLVE_IN_FLIGHT_MAX = 1024
+	RESOLVE_IN_FLIGHT_MAX = 1024, /* of all */
+	RESOLVE_SHARES = 4            /* one may have so many times as many as are still free: alone 820 */
 };
 
 struct resolver;
@@ -25,6 +27,11 @@ struct resolver *resolver_new(struct loop *l, const char *servers, struct err *e
 void resolver_free(struct resolver *r); /* outstanding queries are dropped without a callback */
 /* The nameserver lines of a resolv.conf as such a list, into ret (ENOENT or none: "127.0.0.1"). */
 void resolver_read_resolv_conf(const char *path, char *ret, size_t size);
+
+/* One who asks, e.g. a pod. Its queries are cancelled before it is freed; what is outstanding at the servers then ends unheard. */
+struct resolver_client;
+struct resolver_client *resolver_client_new(void);    /* NULL: out of memory */
+void resolver_client_free(struct resolver_client *c); /* NULL-safe; before resolver_free or after */
 
 struct addresses {
 	uint8_t count;
@@ -38,9 +45,9 @@ struct query { /* embedded in its owner */
 };
 
 /* A and AAAA of name, asked at once; answers when both are known, or 50 ms after the A answer when AAAA is late (RFC 8305 3).
- * From the cache, done() is called before this returns. Equal questions in flight share one. Over RESOLVE_IN_FLIGHT_MAX:
- * done(NULL). */
-void resolve_start(struct resolver *r, struct query *q, const char *name);
+ * From the cache, done() is called before this returns. Equal questions of one client in flight share one. Over its share of
+ * RESOLVE_IN_FLIGHT_MAX: done(NULL). */
+void resolve_start(struct resolver *r, struct resolver_client *c, struct query *q, const char *name);
 void resolve_cancel(struct resolver *r, struct query *q); /* idle queries too */
 
 #endif

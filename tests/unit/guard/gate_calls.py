@@ -26,8 +26,8 @@ CALLS = {
 # Of the C library itself and of the kernel, whatever the code is.
 ALWAYS = "exit_group restart_syscall rt_sigreturn sigaltstack getuid geteuid getgid getegid tgkill exit uname sched_yield membarrier"
 # Called before the filter is on, or not at all by a gate (base is shared).
-BEFORE = {"getrlimit64", "setrlimit64", "open64", "prctl", "guard_close_fds_except", "guard_drop_capabilities", "guard_empty_root",
-          "guard_seccomp_gate", "guard_set_ids"}
+BEFORE = {"getrlimit64", "setrlimit64", "open64", "prctl", "poll", "statvfs64", "guard_check_powerless", "guard_close_fds_except", "guard_drop_capabilities",
+          "guard_empty_root", "guard_seccomp_gate", "guard_set_ids"}
 PURE = re.compile(r"^(mem\w+|str\w+|__mem\w+_chk|__str\w+_chk|__s\w+printf_chk|__vs\w+printf_chk|v?snprintf|inet_\w+|qsort|bsearch|gmtime_r|getenv"
                   r"|__errno_location|__stack_chk_fail|__fdelt_chk|__ctype_\w+|__sched_cpucount|__isoc\w+|sig(add|empty)set|ferror|setvbuf"
                   r"|__sprintf_chk|stderr|_GLOBAL_OFFSET_TABLE_|_ITM_\w+|__cxa_finalize|__gmon_start__|mnl_\w+|ares_\w+|SHA256\w*"

@@ -28,6 +28,7 @@
 #include "guard/guard.h"
 #include "net/dial.h"
 #include "net/loop.h"
+#include "net/own.h"
 #include "net/pump.h"
 #include "net/resolve.h"
 
@@ -302,6 +303,11 @@ static void on_dialled(void *arg, int fd, const struct ip_addr *address)
 		loop_stop(loop);
 }
 
+static bool may_attempt(struct dial_room *r)
+{
+	return true;
+}
+
 static void gate_works(void)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -320,12 +326,18 @@ static void gate_works(void)
 	MUST(close(closed) == 0);
 	loop = loop_new();
 	struct resolver *r = resolver_new(loop, servers, &err);
+	struct resolver_client *names = resolver_client_new();
 	struct pipe_pool *pool = pipe_pool_new(2, 4);
+	struct own own;
 
-	MUST(loop && r && pool);
+	MUST(loop && r && names && pool && own_open(&own, &err) == 0);
 	enter_gate_walls();
-	resolve_start(r, &q, "name.test");
-	MUST(dial_start(loop, &to, ntohs(a.sin_port), on_dialled, NULL));
+	MUST(own_has(&own, &to.list[0]) && !own_has(&own, &(struct ip_addr) { .family = 4, .bytes = { 203, 0, 113, 1 } }));
+	own_close(&own);
+	resolve_start(r, names, &q, "name.test");
+	static struct dial_room room = { .may = may_attempt };
+
+	MUST(dial_start(loop, &to, ntohs(a.sin_port), &(struct dial_options) { .room = &room }, on_dialled, NULL));
 	loop_run(loop, NULL, NULL);
 	const int served = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
 
@@ -334,6 +346,7 @@ static void gate_works(void)
 	pump_close(&p, pool);
 	pipe_pool_free(pool);
 	resolver_free(r);
+	resolver_client_free(names);
 	loop_free(loop);
 }
 

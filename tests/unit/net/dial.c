@@ -96,6 +96,16 @@ static int free_loop(void **state)
 static int told, outcome;
 static struct ip_addr winner;
 
+static bool has_room = true;
+
+static bool may(struct dial_room *r)
+{
+	return has_room;
+}
+
+static struct dial_room room = { .may = may };
+static struct dial_options options = { .room = &room };
+
 static void done(void *arg, int fd, const struct ip_addr *connected)
 {
 	assert_ptr_equal(arg, &told);
@@ -122,10 +132,11 @@ static uint64_t dial(struct addresses a)
 	const uint64_t start = clock_now_ns();
 
 	told = 0;
-	assert_non_null(dial_start(loop, &a, port, done, &told));
+	assert_non_null(dial_start(loop, &a, port, &options, done, &told));
 	assert_int_equal(told, 0);
 	loop_run(loop, NULL, NULL);
 	assert_int_equal(told, 1);
+	assert_int_equal(room.taken, 0);
 	return (clock_now_ns() - start) / 1000000;
 }
 
@@ -205,7 +216,7 @@ static void two_silent_ones_do_not_hold_up_the_third(void **state)
 {
 	const struct addresses a = LIST(SILENT, SILENT_TOO, LISTENS);
 	const int before = open_fds();
-	struct dial *d = dial_start(loop, &a, port, done, &told);
+	struct dial *d = dial_start(loop, &a, port, &options, done, &told);
 
 	told = 0;
 	assert_non_null(d);
@@ -221,6 +232,61 @@ static void stop_now(struct timer *t)
 	loop_stop(loop);
 }
 
+/* Sockets of a dial to two silent addresses when both could be under way. */
+static int sockets_of_two(void)
+{
+	const struct addresses a = LIST(SILENT, SILENT_TOO);
+	const int before = open_fds();
+	struct timer end = { .expired = stop_now };
+	struct dial *d = dial_start(loop, &a, port, &options, done, &told);
+
+	assert_non_null(d);
+	loop_timer_set(loop, &end, 2 * DIAL_NEXT_MS);
+	loop_run(loop, NULL, NULL);
+	const int sockets = open_fds() - before;
+
+	assert_int_equal(room.taken, sockets - 1);
+	dial_cancel(d);
+	assert_int_equal(room.taken, 0);
+	return sockets;
+}
+
+/* Then the next takes the place of the first once that has been silent for long. */
+static void without_room_there_is_one_at_a_time(void **state)
+{
+	const struct addresses a = LIST(SILENT, LISTENS);
+
+	assert_int_equal(sockets_of_two(), 2);
+	has_room = false;
+	assert_int_equal(sockets_of_two(), 1);
+	assert_true(dial(a) >= 2000);
+	expect_connection_to(LISTENS);
+	has_room = true;
+}
+
+static void its_buffers_are_bounded(void **state)
+{
+	static const int names[] = { SO_RCVBUF, SO_SNDBUF };
+	const struct addresses a = LIST(LISTENS);
+
+	for (int bytes = 0; bytes <= 16384; bytes += 16384) {
+		options.buffers = bytes;
+		(void)dial(a);
+		for (int i = 0; i < 2; i++) {
+			int size = 0;
+			socklen_t n = sizeof size;
+
+			assert_int_equal(getsockopt(outcome, SOL_SOCKET, names[i], &size, &n), 0);
+			if (bytes)
+				assert_int_equal(size, 2 * bytes); /* the kernel's own needs are in it */
+			else
+				assert_int_not_equal(size, 2 * 16384);
+		}
+		expect_connection_to(LISTENS);
+	}
+	options.buffers = 0;
+}
+
 static void a_cancelled_one_is_silent(void **state)
 {
 	const struct addresses silent_one = LIST(SILENT), good = LIST(LISTENS), none = { 0 };
@@ -229,9 +295,9 @@ static void a_cancelled_one_is_silent(void **state)
 
 	told = 0;
 	dial_cancel(NULL);
-	dial_cancel(dial_start(loop, &silent_one, port, done, &told));
-	dial_cancel(dial_start(loop, &good, port, done, &told));
-	dial_cancel(dial_start(loop, &none, port, done, &told));
+	dial_cancel(dial_start(loop, &silent_one, port, &options, done, &told));
+	dial_cancel(dial_start(loop, &good, port, &options, done, &told));
+	dial_cancel(dial_start(loop, &none, port, &options, done, &told));
 	loop_timer_set(loop, &end, 10);
 	loop_run(loop, NULL, NULL);
 	assert_int_equal(told, 0);
@@ -249,6 +315,8 @@ int main(void)
 		WITH_LOOP(nothing_to_dial_is_a_failure),
 		WITH_LOOP(a_silent_address_does_not_hold_up_the_next),
 		WITH_LOOP(two_silent_ones_do_not_hold_up_the_third),
+		WITH_LOOP(without_room_there_is_one_at_a_time),
+		WITH_LOOP(its_buffers_are_bounded),
 		WITH_LOOP(a_cancelled_one_is_silent),
 	};
 

@@ -25,6 +25,7 @@ enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_AAAA = 28, LATE_AAAA_MS = 200, MESSAGE =
 
 static struct loop *loop;
 static struct resolver *resolver;
+static struct resolver_client *pod, *other; /* the second one asks in few tests */
 
 /* --- the name server --- */
 
@@ -218,12 +219,16 @@ static int make_resolver(void **state)
 
 	(void)snprintf(servers, sizeof servers, "127.0.0.1:%u", port);
 	resolver = resolver_new(loop, servers, &err);
-	return port && resolver ? 0 : -1;
+	pod = resolver_client_new();
+	other = resolver_client_new();
+	return port && resolver && pod && other ? 0 : -1;
 }
 
 static int free_resolver(void **state)
 {
+	resolver_client_free(pod); /* before the resolver or after, as it comes */
 	resolver_free(resolver);
+	resolver_client_free(other);
 	(void)close(udp.fd);
 	(void)close(tcp.fd);
 	if (tcp_connection.fd >= 0)
@@ -256,7 +261,7 @@ static void asker_done(struct query *q, const struct addresses *found)
 	if (a->cancels)
 		resolve_cancel(resolver, &a->cancels->query);
 	if (a->then)
-		resolve_start(resolver, &a->then_asker->query, a->then);
+		resolve_start(resolver, pod, &a->then_asker->query, a->then);
 	if (--waiting_for == 0)
 		loop_stop(loop);
 }
@@ -264,7 +269,7 @@ static void asker_done(struct query *q, const struct addresses *found)
 static void ask(struct asker *a, const char *name)
 {
 	a->query.done = asker_done;
-	resolve_start(resolver, &a->query, name);
+	resolve_start(resolver, pod, &a->query, name);
 }
 
 /* Runs until `count` askers in all have been told. */
@@ -475,27 +480,106 @@ static void odd_names_are_not_asked(void **state)
 	assert_int_equal(asked, 0);
 }
 
-static void questions_in_flight_are_bounded(void **state)
+/* Asks `count` names that are never answered; the last `refused` are told so. The server reads meanwhile, lest its socket be full. */
+static struct asker *ask_silent(struct resolver_client *c, const char *of, int count, int refused)
 {
-	struct asker *a = calloc(RESOLVE_IN_FLIGHT_MAX + 1, sizeof *a);
-	char name[32];
+	struct asker *a = calloc((size_t)count, sizeof *a);
+	char name[40];
 
 	assert_non_null(a);
-	waiting_for = 10;
-	for (int i = 0; i <= RESOLVE_IN_FLIGHT_MAX; i++) {
-		assert_int_equal(a[i].told, 0);
-		(void)snprintf(name, sizeof name, "silent.n%d.test", i);
-		ask(&a[i], name);
+	waiting_for = (unsigned)count + 1;
+	for (int i = 0; i < count; i++) {
+		(void)snprintf(name, sizeof name, "silent.%s%d.test", of, i);
+		a[i].query.done = asker_done;
+		resolve_start(resolver, c, &a[i].query, name);
+		assert_int_equal(a[i].told, i >= count - refused);
+		assert_int_equal(a[i].found.count, 0);
+		if (i % 100 == 0 && i < 820)
+			run_for(1);
 	}
-	assert_int_equal(a[RESOLVE_IN_FLIGHT_MAX - 1].told, 0);
-	assert_int_equal(a[RESOLVE_IN_FLIGHT_MAX].told, 1);
-	assert_int_equal(a[RESOLVE_IN_FLIGHT_MAX].found.count, 0);
 	waiting_for = 0;
+	return a;
+}
+
+static void questions_in_flight_are_bounded(void **state)
+{
+	enum { ALONE = 820, SECOND = 164 }; /* of 1024; of the 204 left */
+	struct asker *a = ask_silent(pod, "a", ALONE + 1, 1);
+	struct asker *b = ask_silent(other, "b", SECOND + 1, 1);
+
 	resolver_free(resolver); /* with all of them outstanding */
 	resolver = NULL;
-	for (int i = 0; i < RESOLVE_IN_FLIGHT_MAX; i++)
-		assert_int_equal(a[i].told, 0);
+	assert_int_equal(a[0].told + a[ALONE - 1].told + b[0].told + b[SECOND - 1].told, 0);
 	free(a);
+	free(b);
+}
+
+/* One that asks for all there is, again and again, keeps nobody from asking. */
+static void a_flood_leaves_others_theirs(void **state)
+{
+	struct asker *flood = ask_silent(pod, "a", 3000, 3000 - 820);
+
+	for (int i = 0; i < 118; i++) {
+		struct asker a = { .query.done = asker_done };
+		char name[32];
+
+		(void)snprintf(name, sizeof name, "both.n%d.test", i);
+		waiting_for = 1;
+		resolve_start(resolver, other, &a.query, name);
+		run(0);
+		assert_int_equal(a.found.count, 4);
+	}
+	for (int i = 0; i < 820; i++)
+		resolve_cancel(resolver, &flood[i].query);
+	free(flood);
+}
+
+/* Neither what another knows nor what it is asking is to be had: each asks the servers. */
+static void clients_share_nothing(void **state)
+{
+	struct asker a = resolve("both.test"), b = { .query.done = asker_done }, c = { .query.done = asker_done };
+	const unsigned before = asked;
+
+	assert_int_equal(a.found.count, 4);
+	resolve_start(resolver, pod, &c.query, "both.test");
+	assert_int_equal(c.told, 1);
+	assert_int_equal(asked, before);
+	waiting_for = 1;
+	resolve_start(resolver, other, &b.query, "both.test");
+	assert_int_equal(b.told, 0);
+	run(0);
+	assert_int_equal(b.found.count, 4);
+	assert_int_equal(asked, before + 2);
+	/* Nor a name under way. */
+	struct asker d = { .query.done = asker_done }, e = { .query.done = asker_done };
+
+	resolve_start(resolver, pod, &d.query, "both.x.test");
+	resolve_start(resolver, other, &e.query, "both.x.test");
+	run(2);
+	assert_int_equal(asked, before + 6);
+}
+
+/* A pod that is taken away while its names are asked for: the rest is freed when the servers have answered, or never will. */
+static void a_client_goes_with_questions_outstanding(void **state)
+{
+	struct asker a = { .query.done = asker_done };
+
+	resolve_start(resolver, pod, &a.query, "both.test");
+	resolve_cancel(resolver, &a.query);
+	resolver_client_free(pod);
+	pod = NULL;
+	waiting_for = 1;
+	struct asker b = { .query.done = asker_done };
+
+	resolve_start(resolver, other, &b.query, "both.test");
+	run(0);
+	run_for(50);
+	assert_int_equal(a.told, 0);
+	assert_int_equal(b.found.count, 4);
+	resolve_start(resolver, other, &a.query, "silent.test");
+	resolve_cancel(resolver, &a.query);
+	resolver_client_free(other);
+	other = NULL;
 }
 
 static void nobody_listens(void **state)
@@ -576,11 +660,11 @@ static void the_cache_is_bounded_and_forgets_the_oldest(void **state)
 		(void)snprintf(name, sizeof name, "n%d.test", i);
 		a.list[0].bytes[3] = (uint8_t)i;
 		name_cache_put(c, name, &a, 1000);
-		if (i == 4000) /* replaced: it is young again */
+		if (i == 1000) /* replaced: it is young again */
 			name_cache_put(c, "n0.test", &a, 1000);
 	}
 	assert_true(name_cache_get(c, "n0.test", 999, &got));
-	assert_int_equal(got.list[0].bytes[3], 4000 % 256);
+	assert_int_equal(got.list[0].bytes[3], 1000 % 256);
 	assert_false(name_cache_get(c, "n10.test", 0, &got));
 	assert_true(name_cache_get(c, "n11.test", 999, &got));
 	assert_int_equal(got.list[0].bytes[3], 11);
@@ -613,6 +697,9 @@ int main(void)
 		ASKING(cancel_and_start_inside_done),
 		ASKING(odd_names_are_not_asked),
 		ASKING(questions_in_flight_are_bounded),
+		ASKING(a_flood_leaves_others_theirs),
+		ASKING(clients_share_nothing),
+		ASKING(a_client_goes_with_questions_outstanding),
 		ASKING(nobody_listens),
 		cmocka_unit_test(servers_are_read_strictly),
 		cmocka_unit_test(resolv_conf_gives_its_servers),
