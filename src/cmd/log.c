@@ -133,6 +133,19 @@ static void print_kept(struct log_options *o)
 	(void)fflush(stdout);
 }
 
+static int show_older(struct log_options *o, const char *path, struct err *err)
+{
+	struct follow f = { .on_line = take, .arg = o, .project = o->project, .once = true };
+
+	if (access(path, R_OK) < 0)
+		return 0;
+	follow_file(&f, path, NULL, o->arena);
+	const int result = follow_history(&f, FOLLOW_ALL, err);
+
+	follow_end(&f);
+	return result;
+}
+
 static int show(struct log_options *o, struct err *err)
 {
 	char dir[PATH_MAX];
@@ -141,15 +154,19 @@ static int show(struct log_options *o, struct err *err)
 	if (control_run_dir(o->project, dir, sizeof dir, err) < 0)
 		return -1;
 	const char *path = arena_printf(o->arena, "%s/decisions.log", dir);
+	int result = 0;
 
 	if (access(path, R_OK) < 0)
 		return err_set(err, ERR_FINDING,
 			       "project '%s' has no decision log that you may read; 'stockade up', as root, starts a project",
 			       o->project);
-	follow_file(&f, path, NULL, o->arena);
 	if (o->last != FOLLOW_ALL)
 		o->ring = arena_array(o->arena, o->last + 1, sizeof *o->ring);
-	int result = follow_history(&f, FOLLOW_ALL, err);
+	for (int n = DECISIONS_KEPT; n > 0 && result == 0; n--)
+		result = show_older(o, arena_printf(o->arena, "%s.%d", path, n), err);
+	follow_file(&f, path, NULL, o->arena);
+	if (result == 0)
+		result = follow_history(&f, FOLLOW_ALL, err);
 
 	if (o->last != FOLLOW_ALL)
 		print_kept(o);

@@ -2,10 +2,13 @@
  * act on. */
 #include "gate/conn_state.h"
 
-#include <stdio.h>
+#include <assert.h>
+#include <errno.h>
 #include <string.h>
 
-enum { BODY_MAX = 1200, HEAD_MAX = 512 };
+#include "gate/text.h"
+
+enum { BODY_MAX = 1200, HEAD_MAX = 512, RULE_SHOWN = 281, FILE_SHOWN = 200, DETAIL_SHOWN = 100 };
 
 /* What a reason is in HTTP. Those that never meet a request are not here and would be 500. */
 static const struct {
@@ -55,39 +58,89 @@ static bool listable(enum reason r)
 }
 
 /* The entry that would allow it, as it is written in a list. */
-static int put_hint(char *out, size_t size, const struct conn *c, const struct verdict *v, struct span host, uint16_t port)
+static void put_hint(struct text *t, const struct conn *c, const struct verdict *v, struct span host, uint16_t port)
 {
 	const bool address = v->reason == REASON_ADDRESS_LITERAL || v->reason == REASON_SPECIAL_ADDRESS;
 	const bool v6 = memchr(host.p, ':', host.n) != NULL;
-	char at[8] = "";
 
-	if (address && (c->address.family || v->reason == REASON_SPECIAL_ADDRESS))
-		return snprintf(out, size, "To allow it, list the address itself as well, and run 'stockade reload'.\n");
-	if (port != 80 && port != 443)
-		(void)snprintf(at, sizeof at, ":%u", port);
-	return snprintf(out, size, "To allow it, add this line to a list of %s and run 'stockade reload':\n%s%.*s%s%s\n",
-			c->who->name, v6 ? "[" : "", (int)host.n, host.p, v6 ? "]" : "", at);
+	if (address && (c->address.family || v->reason == REASON_SPECIAL_ADDRESS)) {
+		text_put(t, "To allow it, list the address itself as well, and run 'stockade reload'.\n");
+		return;
+	}
+	text_put(t, "To allow it, add this line to a list of ");
+	text_put(t, c->who->name);
+	text_put(t, v6 ? " and run 'stockade reload':\n[" : " and run 'stockade reload':\n");
+	text_put_span(t, host);
+	if (v6)
+		text_put(t, "]");
+	if (port != 80 && port != 443) {
+		text_put(t, ":");
+		text_put_number(t, port, 1);
+	}
+	text_put(t, "\n");
 }
 
-static size_t put_body(char *out, size_t size, const struct conn *c, const struct verdict *v, struct span host, uint16_t port,
-		       const char *detail)
+static void put_rule(struct text *t, const struct snapshot *s, uint32_t rule)
 {
-	const struct snapshot *s = &c->w->generation->snapshot;
-	const bool shown = canonical(host);
-	char rule[300];
-	size_t n = (size_t)snprintf(out, size, "stockade: %s: %s\npod: %s\n", reason_word(v->reason), reason_text(v->reason),
-				    c->who->name);
+	char text[RULE_SHOWN];
 
-	if (shown)
-		n += (size_t)snprintf(out + n, size - n, "asked for: %.*s port %u\n", (int)host.n, host.p, port);
-	if (detail)
-		n += (size_t)snprintf(out + n, size - n, "because: %.100s\n", detail);
+	text_put(t, "rule: ");
+	text_put_first(t, span_of(snapshot_rule_file(s, rule)), FILE_SHOWN);
+	text_put(t, ":");
+	text_put_number(t, snapshot_rule_line(s, rule), 1);
+	text_put(t, ": ");
+	text_put(t, snapshot_rule_text(s, rule, text, sizeof text));
+	text_put(t, "\n");
+}
+
+static void put_body(struct text *t, const struct conn *c, const struct verdict *v, struct span host, uint16_t port,
+		     const char *detail)
+{
+	const bool shown = canonical(host);
+
+	text_put(t, "stockade: ");
+	text_put(t, reason_word(v->reason));
+	text_put(t, ": ");
+	text_put(t, reason_text(v->reason));
+	text_put(t, "\npod: ");
+	text_put(t, c->who->name);
+	text_put(t, "\n");
+	if (shown) {
+		text_put(t, "asked for: ");
+		text_put_span(t, host);
+		text_put(t, " port ");
+		text_put_number(t, port, 1);
+		text_put(t, "\n");
+	}
+	if (detail) {
+		text_put(t, "because: ");
+		text_put_first(t, span_of(detail), DETAIL_SHOWN);
+		text_put(t, "\n");
+	}
 	if (v->rule != RULE_NONE && v->reason == REASON_DENIED_BY_RULE)
-		n += (size_t)snprintf(out + n, size - n, "rule: %.200s:%u: %.280s\n", snapshot_rule_file(s, v->rule),
-				      snapshot_rule_line(s, v->rule), snapshot_rule_text(s, v->rule, rule, sizeof rule));
+		put_rule(t, &c->w->generation->snapshot, v->rule);
 	if (shown && listable(v->reason))
-		n += (size_t)put_hint(out + n, size - n, c, v, host, port);
-	return n < size ? n : size - 1;
+		put_hint(t, c, v, host, port);
+}
+
+static void put_head(struct text *t, const struct conn *c, unsigned status, enum reason reason, size_t length, bool close)
+{
+	text_put(t, "HTTP/1.1 ");
+	text_put_number(t, status, 3);
+	text_put(t, " ");
+	text_put(t, phrase(status));
+	text_put(t, "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
+	text_put_number(t, length, 1);
+	text_put(t, "\r\nProxy-Status: stockade; error=");
+	text_put(t, in_http[reason].error ? in_http[reason].error : "proxy_internal_error");
+	text_put(t, "; details=\"");
+	text_put(t, reason_word(reason));
+	text_put(t, "\"\r\n");
+	if (close)
+		text_put(t, "Connection: close\r\n");
+	else if (c->http10)
+		text_put(t, "Connection: keep-alive\r\n");
+	text_put(t, "\r\n");
 }
 
 /* Puts the whole answer into down.head. false: no memory. */
@@ -95,26 +148,19 @@ static bool put_answer(struct conn *c, unsigned status, const struct verdict *v,
 		       const char *detail, bool close)
 {
 	struct buffer *b = &c->down.head;
-	char body[BODY_MAX];
+	char bytes[BODY_MAX];
+	struct text body = { bytes, sizeof bytes, 0, false };
 
 	if (!buffer_reserve(&conn_pools(c)->buffers, b, BODY_MAX + HEAD_MAX))
 		return false;
-	const size_t n = put_body(body, sizeof body, c, v, host, port, detail);
-	const int head =
-		snprintf(b->data + b->end, HEAD_MAX,
-			 "HTTP/1.1 %u %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
-			 "Proxy-Status: stockade; error=%s; details=\"%s\"\r\n%s\r\n",
-			 status, phrase(status), n, in_http[v->reason].error ? in_http[v->reason].error : "proxy_internal_error",
-			 reason_word(v->reason),
-			 close       ? "Connection: close\r\n"
-			 : c->http10 ? "Connection: keep-alive\r\n"
-				     : "");
+	struct text all = { b->data + b->end, BODY_MAX + HEAD_MAX, 0, false };
 
-	b->end += (uint32_t)head;
-	if (!c->head_method) {
-		memcpy(b->data + b->end, body, n);
-		b->end += (uint32_t)n;
-	}
+	put_body(&body, c, v, host, port, detail);
+	put_head(&all, c, status, v->reason, body.n, close);
+	if (!c->head_method)
+		text_put_span(&all, (struct span) { body.p, body.n });
+	assert(!all.cut);
+	b->end += (uint32_t)all.n;
 	return true;
 }
 
@@ -151,23 +197,39 @@ void answer_refuse(struct conn *c, const struct verdict *v, struct span host, ui
 	answer(c, status, v, host, port, detail);
 }
 
-void answer_failed(struct conn *c, enum reason reason, uint32_t rule, const char *detail)
+static void fail(struct conn *c, enum reason reason, uint32_t rule, const char *detail, enum socks_reply reply)
 {
 	const struct verdict v = { .reason = reason, .rule = rule };
 	const bool http = c->adapter == ADAPTER_HTTP || c->adapter == ADAPTER_CAPTURED_HTTP || c->adapter == ADAPTER_CONNECT;
+	const bool socks = c->adapter == ADAPTER_SOCKS;
 	const unsigned status = status_of(reason, false);
 	const bool begun = c->state == CONN_TUNNEL || (c->state == CONN_EXCHANGE && c->reply_begun);
 
 	c->rule = rule;
 	conn_log_end(c, false, reason, detail, begun || !http ? c->status : (uint16_t)status);
-	if (begun || !http) {
+	if (begun || (!http && !socks)) {
 		conn_close(c, true);
 		return;
 	}
-	conn_stop_reaching(c);
-	conn_drop_server(c);
+	reach_stop(c);
+	reach_drop_server(c);
+	if (socks) {
+		socks_answer(c, reply);
+		return;
+	}
 	buffer_release(&conn_pools(c)->buffers, &c->up.head);
 	answer(c, status, &v, (struct span) { c->host.text, c->host.length }, c->port, detail);
+}
+
+void answer_failed(struct conn *c, enum reason reason, uint32_t rule, const char *detail)
+{
+	fail(c, reason, rule, detail, socks_reply_of(reason));
+}
+
+void answer_unconnected(struct conn *c, int number)
+{
+	fail(c, number == ETIMEDOUT ? REASON_TIMEOUT : REASON_CONNECT_FAILED, c->rule, strerror(number),
+	     socks_reply_of_errno(number));
 }
 
 void answer_refuse_tls(struct conn *c, const struct verdict *v, struct span host, uint16_t port, const char *detail)
@@ -180,7 +242,7 @@ void answer_refuse_tls(struct conn *c, const struct verdict *v, struct span host
 		conn_log_end(c, false, v->reason, detail, c->status);
 	else
 		conn_log_denied(c, v, host, port, detail, 0);
-	conn_drop_server(c);
+	reach_drop_server(c);
 	if (!buffer_reserve(&conn_pools(c)->buffers, b, sizeof alert)) {
 		conn_close(c, true);
 		return;

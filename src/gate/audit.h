@@ -17,6 +17,7 @@ struct generation;
 #define ADAPTERS(X)                                          \
 	X(HTTP, "http")         /* absolute-form request */  \
 	X(CONNECT, "connect")   /* CONNECT */                \
+	X(SOCKS, "socks")       /* CONNECT of SOCKS 5 */     \
 	X(CAPTURED, "captured") /* before a name was read */ \
 	X(CAPTURED_TLS, "captured-tls")                      \
 	X(CAPTURED_HTTP, "captured-http")                    \

@@ -1,6 +1,5 @@
-/* A connection's life: accepted, judged, resolved, dialled, watched, closed. conn_set_state is the only writer of the state;
- * conn_run goes on from it; what epoll is asked for follows from what is not known to be there (`readable`) and what is full
- * (`write_blocked`). */
+/* A connection's life: accepted, watched, limited, closed. conn_set_state is the only writer of the state; conn_run goes on from
+ * it; what epoll is asked for follows from what is not known to be there (`readable`) and what is full (`write_blocked`). */
 #include "gate/conn_state.h"
 
 #include <assert.h>
@@ -23,9 +22,10 @@ enum { STEPS_MAX = 64 };
 static const uint16_t may_follow[] = {
 	[CONN_HEAD] = BIT(RESOLVE) | BIT(CONNECT) | BIT(EXCHANGE) | BIT(HELLO) | BIT(ANSWER) | BIT(DRAIN) | BIT(CLOSED),
 	[CONN_RESOLVE] = BIT(CONNECT) | BIT(ANSWER) | BIT(DRAIN) | BIT(CLOSED),
-	[CONN_CONNECT] = BIT(EXCHANGE) | BIT(HELLO) | BIT(TUNNEL) | BIT(ANSWER) | BIT(DRAIN) | BIT(CLOSED),
+	[CONN_CONNECT] = BIT(EXCHANGE) | BIT(HELLO) | BIT(HANDSHAKE) | BIT(TUNNEL) | BIT(ANSWER) | BIT(DRAIN) | BIT(CLOSED),
 	[CONN_EXCHANGE] = BIT(HEAD) | BIT(CONNECT) | BIT(TUNNEL) | BIT(ANSWER) | BIT(DRAIN) | BIT(CLOSED),
-	[CONN_HELLO] = BIT(HEAD) | BIT(TUNNEL) | BIT(ANSWER) | BIT(DRAIN) | BIT(CLOSED),
+	[CONN_HELLO] = BIT(HEAD) | BIT(HANDSHAKE) | BIT(ANSWER) | BIT(DRAIN) | BIT(CLOSED),
+	[CONN_HANDSHAKE] = BIT(TUNNEL) | BIT(ANSWER) | BIT(DRAIN) | BIT(CLOSED),
 	[CONN_TUNNEL] = BIT(CLOSED),
 	[CONN_ANSWER] = BIT(HEAD) | BIT(DRAIN) | BIT(CLOSED),
 	[CONN_DRAIN] = BIT(CLOSED),
@@ -52,6 +52,8 @@ static void limit_over(struct conn *c)
 	case CONN_HEAD:
 		if (c->mode == MODE_CAPTURED)
 			tunnel_captured_step(c);
+		else if (c->mode == MODE_SOCKS)
+			socks_late(c);
 		else if (!buffer_used(&c->up.in) || c->down.head.data)
 			conn_close(c, false);
 		else
@@ -69,6 +71,7 @@ static void limit_over(struct conn *c)
 		answer_failed(c, REASON_TIMEOUT, c->rule, NULL);
 		break;
 	case CONN_HELLO:
+	case CONN_HANDSHAKE:
 	case CONN_TUNNEL:
 		conn_log_end(c, true, REASON_TIMEOUT, NULL, c->status);
 		conn_close(c, true);
@@ -123,6 +126,7 @@ void conn_set_state(struct conn *c, enum conn_state s)
 		conn_limit(c, LIMIT_REACH_TIME, false);
 		break;
 	case CONN_EXCHANGE:
+	case CONN_HANDSHAKE:
 		conn_limit(c, LIMIT_EXCHANGE_TIME, true);
 		break;
 	case CONN_HELLO:
@@ -144,20 +148,39 @@ void conn_set_state(struct conn *c, enum conn_state s)
 	}
 }
 
+static void head_step(struct conn *c)
+{
+	switch ((enum conn_mode)c->mode) {
+	case MODE_FIRST:
+		socks_first_step(c);
+		break;
+	case MODE_SOCKS:
+		socks_head_step(c);
+		break;
+	case MODE_CAPTURED:
+		tunnel_captured_step(c);
+		break;
+	case MODE_PROXY:
+	case MODE_ORIGIN:
+		http_head_step(c);
+		break;
+	}
+}
+
 static void step(struct conn *c)
 {
 	switch ((enum conn_state)c->state) {
 	case CONN_HEAD:
-		if (c->mode == MODE_CAPTURED)
-			tunnel_captured_step(c);
-		else
-			http_head_step(c);
+		head_step(c);
 		break;
 	case CONN_EXCHANGE:
 		http_exchange_step(c);
 		break;
 	case CONN_HELLO:
 		tunnel_hello_step(c);
+		break;
+	case CONN_HANDSHAKE:
+		handshake_step(c);
 		break;
 	case CONN_TUNNEL:
 		tunnel_step(c);
@@ -248,8 +271,8 @@ static void server_ready(struct source *s, uint32_t events)
 	if (c->state == CONN_CLOSED || s->fd < 0)
 		return;
 	/* A kept connection has nothing to say but its end. */
-	if (c->state != CONN_EXCHANGE && c->state != CONN_TUNNEL && c->state != CONN_HELLO) {
-		conn_drop_server(c);
+	if (c->state != CONN_EXCHANGE && c->state != CONN_HANDSHAKE && c->state != CONN_TUNNEL && c->state != CONN_HELLO) {
+		reach_drop_server(c);
 		if (c->pinned && c->state == CONN_HEAD && !buffer_used(&c->up.in))
 			conn_close(c, false);
 		return;
@@ -321,15 +344,23 @@ static void begin_captured(struct conn *c)
 	c->mode = MODE_CAPTURED;
 	c->adapter = ADAPTER_CAPTURED;
 	host_from_address(&c->original, &literal);
-	if (conn_decide(c, HOST_OK, &literal, c->original_port, &v)) {
+	if (reach_decide(c, HOST_OK, &literal, c->original_port, &v)) {
 		worker_count(&c->w->counters.requests, 1);
-		conn_reach(c);
+		reach_server(c);
 	} else if (c->original_port != 80 && c->original_port != 443 &&
 		   !snapshot_client_names_port(&c->w->generation->snapshot, c->who->number, c->original_port)) {
 		worker_count(&c->w->counters.requests, 1);
 		conn_log_denied(c, &v, (struct span) { literal.text, literal.length }, c->original_port, NULL, 0);
 		conn_close(c, true);
 	}
+}
+
+static void bound_buffers(int fd, int bytes)
+{
+	if (bytes == 0)
+		return;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 }
 
 void conn_accepted(struct worker *w, struct client *who, int fd)
@@ -342,6 +373,7 @@ void conn_accepted(struct worker *w, struct client *who, int fd)
 		return;
 	}
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	bound_buffers(fd, who->socket_buffers);
 	c->began_ns = clock_now_ns();
 	c->up.readable = true; /* most have spoken when they are accepted */
 	if (!w->generation || !address_of(fd, &c->original, &c->original_port)) {
@@ -349,7 +381,7 @@ void conn_accepted(struct worker *w, struct client *who, int fd)
 		return;
 	}
 	if (snapshot_is_gate(&w->generation->snapshot, &c->original)) {
-		c->mode = MODE_PROXY;
+		c->mode = MODE_FIRST;
 		c->adapter = ADAPTER_HTTP;
 	} else {
 		begin_captured(c);
@@ -376,28 +408,6 @@ static void reset_at_close(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
-void conn_drop_server(struct conn *c)
-{
-	if (c->server.fd >= 0) {
-		loop_forget(c->w->loop, &c->server);
-		fd_close(&c->server.fd);
-	}
-	buffer_release(&conn_pools(c)->buffers, &c->down.in);
-	c->down.cleared = 0;
-	c->down.ended = c->down.readable = c->up.write_blocked = c->server_hup = false;
-	pump_close(&c->down.pump, c->w->pipes);
-	pump_close(&c->up.pump, c->w->pipes);
-	c->down.pump = c->up.pump = (struct pump) { 0 };
-}
-
-void conn_stop_reaching(struct conn *c)
-{
-	if (c->w->resolver)
-		resolve_cancel(c->w->resolver, &c->query);
-	dial_cancel(c->dial);
-	c->dial = NULL;
-}
-
 void conn_close(struct conn *c, bool abrupt)
 {
 	struct worker *w = c->w;
@@ -412,8 +422,8 @@ void conn_close(struct conn *c, bool abrupt)
 	}
 	conn_set_state(c, CONN_CLOSED);
 	loop_timer_cancel(w->loop, &c->timer);
-	conn_stop_reaching(c);
-	conn_drop_server(c);
+	reach_stop(c);
+	reach_drop_server(c);
 	flow_close(&c->up, &w->pools->buffers, w->pipes);
 	flow_close(&c->down, &w->pools->buffers, w->pipes);
 	loop_forget(w->loop, &c->client);
@@ -427,204 +437,7 @@ void conn_close(struct conn *c, bool abrupt)
 	loop_defer(w->loop, &c->end);
 }
 
-/* --- decisions --- */
-
-bool conn_decide(struct conn *c, enum host_result parsed, const struct host *host, uint16_t port, struct verdict *ret)
-{
-	*ret = policy_decide(&c->w->generation->snapshot, c->who->number, parsed, host, port);
-	if (!ret->allow)
-		return false;
-	/* A kept server connection is for one host and port. */
-	if (c->server.fd >= 0 && (c->port != port || !host_equal(&c->host, host)))
-		conn_drop_server(c);
-	c->host = *host;
-	c->port = port;
-	c->rule = ret->rule;
-	c->decided = true;
-	return true;
-}
-
-static void log_decision(const struct conn *c, enum decision_event event, bool allow, enum reason reason, uint32_t rule,
-			 struct span host, uint16_t port, const struct ip_addr *address, const char *detail, uint16_t status)
-{
-	const struct decision d = {
-		.event = event,
-		.client = c->who->name,
-		.adapter = (enum adapter)c->adapter,
-		.method = c->method[0] ? c->method : NULL,
-		.host = host,
-		.port = port,
-		.address = *address,
-		.allow = allow,
-		.reason = reason,
-		.detail = detail,
-		.rule = rule,
-		.status = status,
-		.bytes_up = c->up.bytes,
-		.bytes_down = c->down.bytes,
-		.duration_us = (clock_now_ns() - c->began_ns) / 1000,
-	};
-
-	audit_write(c->w->audit, c->w->index, c->w->generation, &d);
-}
-
-void conn_log_open(struct conn *c)
-{
-	c->opened = true;
-	worker_gauge(&c->w->counters.tunnels_open, 1);
-	worker_count(&c->w->counters.tunnels, 1);
-	log_decision(c, DECISION_OPEN, true, REASON_ALLOWED, c->rule, (struct span) { c->host.text, c->host.length }, c->port,
-		     &c->address, NULL, 0);
-}
-
-void conn_log_end(struct conn *c, bool allow, enum reason reason, const char *detail, uint16_t status)
-{
-	struct gate_counters *n = &c->w->counters;
-
-	assert(c->decided);
-	c->decided = false;
-	if (c->opened)
-		worker_gauge(&n->tunnels_open, -1);
-	c->opened = false;
-	worker_count(allow ? &n->allowed : &n->denied, 1);
-	worker_count(&n->bytes_up, c->up.bytes);
-	worker_count(&n->bytes_down, c->down.bytes);
-	log_decision(c, DECISION_END, allow, reason, c->rule, (struct span) { c->host.text, c->host.length }, c->port, &c->address,
-		     detail, status);
-}
-
-void conn_log_denied(struct conn *c, const struct verdict *v, struct span host, uint16_t port, const char *detail, uint16_t status)
-{
-	const struct ip_addr none = { 0 };
-
-	worker_count(&c->w->counters.denied, 1);
-	if (v->reason == REASON_LIMIT && !worker_may_log(c->w, &c->who->limit_lines, CLIENT_LIMIT_LINES))
-		return;
-	log_decision(c, DECISION_END, false, v->reason, v->rule, host, port, c->mode == MODE_PROXY ? &none : &c->original, detail,
-		     status);
-}
-
-/* --- reaching the server --- */
-
-static void connected(struct conn *c)
-{
-	if (c->adapter == ADAPTER_HTTP || c->adapter == ADAPTER_CAPTURED_HTTP)
-		http_connected(c);
-	else
-		tunnel_connected(c);
-}
-
-static void dialled(void *arg, int fd, const struct ip_addr *address)
-{
-	struct conn *c = arg;
-	struct verdict v = { .allow = true };
-
-	c->dial = NULL;
-	/* A generation may have come since the addresses were judged. */
-	if (fd >= 0 && c->host.kind == HOST_NAME)
-		v = policy_decide_address(&c->w->generation->snapshot, c->who->number, address, c->port);
-	if (fd < 0) {
-		answer_failed(c, fd == -ETIMEDOUT ? REASON_TIMEOUT : REASON_CONNECT_FAILED, c->rule, strerror(-fd));
-	} else if (!v.allow) {
-		(void)close(fd);
-		answer_failed(c, v.reason, v.rule, NULL);
-	} else {
-		c->server.fd = fd;
-		c->address = *address;
-		c->down.ended = c->down.readable = c->up.write_blocked = c->server_hup = false;
-		connected(c);
-	}
-	conn_run(c);
-}
-
-static void dial_addresses(struct conn *c, const struct addresses *to)
-{
-	conn_set_state(c, CONN_CONNECT);
-	c->dial = dial_start(c->w->loop, to, c->port, dialled, c);
-	if (!c->dial)
-		answer_failed(c, REASON_LIMIT, c->rule, "no sockets left");
-}
-
-/* The host's own addresses are no better than its loopback, whatever network they are in: only a rule for that very address opens one. */
-static bool opens_own(const struct conn *c, const struct ip_addr *a, uint32_t rule)
-{
-	return snapshot_rule_is_single(&c->w->generation->snapshot, rule) || !own_has(&c->w->own, a);
-}
-
-static struct verdict judge_address(const struct conn *c, const struct ip_addr *a)
-{
-	const struct verdict v = policy_decide_address(&c->w->generation->snapshot, c->who->number, a, c->port);
-
-	return v.allow && !opens_own(c, a, v.rule) ? (struct verdict) { .reason = REASON_SPECIAL_ADDRESS, .rule = RULE_NONE } : v;
-}
-
-/* One special or denied address among several refuses the name: an honest one has none. */
-static void resolved(struct query *q, const struct addresses *found)
-{
-	struct conn *c = (struct conn *)((char *)q - offsetof(struct conn, query));
-
-	if (!found || !found->count) {
-		answer_failed(c, REASON_RESOLVE_FAILED, c->rule, NULL);
-		conn_run(c);
-		return;
-	}
-	for (unsigned i = 0; i < found->count; i++) {
-		const struct verdict v = judge_address(c, &found->list[i]);
-
-		if (v.allow)
-			continue;
-		c->address = found->list[i];
-		answer_failed(c, v.reason, v.rule, NULL);
-		conn_run(c);
-		return;
-	}
-	dial_addresses(c, found);
-	conn_run(c);
-}
-
-static bool kept_is_right(struct conn *c)
-{
-	if (c->server.fd < 0)
-		return false;
-	if (c->host.kind == HOST_ADDRESS ||
-	    policy_decide_address(&c->w->generation->snapshot, c->who->number, &c->address, c->port).allow)
-		return true;
-	conn_drop_server(c);
-	return false;
-}
-
-void conn_reach(struct conn *c)
-{
-	struct addresses one = { .count = 1, .list = { c->host.addr } };
-
-	c->reused = kept_is_right(c);
-	if (c->reused) {
-		connected(c);
-	} else if (c->host.kind == HOST_ADDRESS && !opens_own(c, &c->host.addr, c->rule)) {
-		answer_failed(c, REASON_SPECIAL_ADDRESS, RULE_NONE, "it is the host's own");
-	} else if (c->host.kind == HOST_ADDRESS) {
-		dial_addresses(c, &one);
-	} else {
-		c->address = (struct ip_addr) { 0 };
-		c->query.done = resolved;
-		conn_set_state(c, CONN_RESOLVE);
-		resolve_start(c->w->resolver, &c->query, c->host.text);
-	}
-}
-
 /* --- what a worker asks of all its connections --- */
-
-static bool still_allowed(struct conn *c)
-{
-	const struct snapshot *s = &c->w->generation->snapshot;
-	const struct verdict v = policy_decide(s, c->who->number, HOST_OK, &c->host, c->port);
-
-	if (!v.allow)
-		return false;
-	c->rule = v.rule;
-	return c->server.fd < 0 || c->host.kind == HOST_ADDRESS ||
-	       policy_decide_address(s, c->who->number, &c->address, c->port).allow;
-}
 
 uint32_t conn_rejudge(struct worker *w)
 {
@@ -633,11 +446,11 @@ uint32_t conn_rejudge(struct worker *w)
 	for (struct conn *c = w->conns, *next; c; c = next) {
 		next = c->next;
 		if (!c->decided && !c->pinned) {
-			if (c->server.fd >= 0 && !still_allowed(c))
-				conn_drop_server(c); /* kept for a next request, which will be told why */
+			if (c->server.fd >= 0 && !reach_still_allowed(c))
+				reach_drop_server(c); /* kept for a next request, which will be told why */
 			continue;
 		}
-		if (still_allowed(c))
+		if (reach_still_allowed(c))
 			continue;
 		if (c->decided)
 			conn_log_end(c, false, REASON_REVOKED, NULL, c->status);
@@ -669,7 +482,7 @@ void conn_drain(struct worker *w)
 	for (struct conn *c = w->conns, *next; c; c = next) {
 		next = c->next;
 		c->close_after = true;
-		if (c->state == CONN_HEAD && !buffer_used(&c->up.in) && !c->decided)
+		if (c->state == CONN_HEAD && !buffer_used(&c->up.in) && !c->decided && c->mode != MODE_SOCKS)
 			conn_close(c, false);
 	}
 }

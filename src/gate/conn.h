@@ -1,6 +1,7 @@
 /* A connection from a pod, from its first byte to its last: reading requests, deciding, dialling, passing bytes. conn.c has its
- * life and its states, http.c the exchange of requests and replies, tunnel.c CONNECT and captured TLS, answer.c the gate's own
- * answers. */
+ * life and its states, reach.c the way from a name to a connected server, http.c the exchange of requests and replies, tunnel.c
+ * CONNECT and captured TLS, handshake.c what lies between a TLS greeting and a tunnel, socks.c how SOCKS asks for a tunnel, answer.c the gate's own answers, conn_log.c its lines in the decision
+ * log. */
 #ifndef STOCKADE_GATE_CONN_H
 #define STOCKADE_GATE_CONN_H
 

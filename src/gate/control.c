@@ -1,5 +1,6 @@
 /* One message is handled at a time: while the workers are at a command, or its answer waits for room in the socket, the channel is
- * watched for its end only. So nothing is queued here, and answers come in the order of the messages.
+ * watched for its end only. So nothing is queued here, and answers come in the order of the messages. Likewise for a moment when there
+ * are not enough descriptors left for those that come with a message: it stays where it is.
  *
  * Whatever is not exactly as protocol.h says ends the gate: half-told is wrongly told. */
 #include "gate/control.h"
@@ -12,9 +13,10 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "guard/fdpass.h"
 
-enum { MESSAGES_A_TURN = 64, DRAIN_MS = 5000 };
+enum { MESSAGES_A_TURN = 64, DRAIN_MS = 5000, RECEIVE_AGAIN_MS = 50 };
 
 struct attached {
 	struct attached *next;
@@ -133,7 +135,7 @@ static const char *check_attach(struct control *c, const struct gate_message *m,
 	if (m->name[0] == '\0' || !is_text(m->name, sizeof m->name) || *find_attached(c, m->id))
 		return "a pod without a name, or with an id in use";
 	for (int i = 0; i < GATE_LISTENER_COUNT; i++)
-		if (!(fcntl(fds[i], F_GETFL) & O_NONBLOCK))
+		if (fds[i] >= 0 && !(fcntl(fds[i], F_GETFL) & O_NONBLOCK))
 			return "a listener that blocks";
 	return NULL;
 }
@@ -147,17 +149,28 @@ static const char *hear_attach(struct control *c, const struct gate_message *m, 
 	if (!l) {
 		free(a);
 		for (int i = 0; i < GATE_LISTENER_COUNT; i++)
-			(void)close(fds[i]);
+			if (fds[i] >= 0)
+				(void)close(fds[i]);
 		return why ? why : "a pod, and out of memory for it";
 	}
 	*a = (struct attached) { c->attached, m->id };
 	c->attached = a;
+	atomic_fetch_add(&c->budget.open, BUDGET_A_POD);
 	c->command.kind = COMMAND_ATTACH;
 	c->command.id = m->id;
 	c->command.listeners = l;
 	memcpy(c->command.name, m->name, sizeof c->command.name);
 	begin(c);
 	return NULL;
+}
+
+static const char *hear_attach_names(struct control *c, const struct gate_message *m, const int *fds)
+{
+	int all[GATE_LISTENER_COUNT];
+
+	for (int i = 0; i < GATE_LISTENER_COUNT; i++)
+		all[i] = i < GATE_DNS_TCP ? -1 : fds[i - GATE_DNS_TCP];
+	return hear_attach(c, m, all);
 }
 
 static const char *hear_detach(struct control *c, const struct gate_message *m, const int *fds)
@@ -169,6 +182,7 @@ static const char *hear_detach(struct control *c, const struct gate_message *m, 
 		return "the detachment of a pod that is not attached";
 	*at = a->next;
 	free(a);
+	atomic_fetch_sub(&c->budget.open, BUDGET_A_POD);
 	c->command.kind = COMMAND_DETACH;
 	c->command.id = m->id;
 	begin(c);
@@ -240,9 +254,13 @@ static const struct {
 	const char *(*hear)(struct control *c, const struct gate_message *m, const int *fds);
 	size_t fds;
 } messages[] = {
-	[GATE_POLICY] = { hear_policy, 1 }, [GATE_ATTACH] = { hear_attach, GATE_LISTENER_COUNT },
-	[GATE_DETACH] = { hear_detach, 0 }, [GATE_LOG] = { hear_log, 1 },
-	[GATE_STATUS] = { hear_status, 0 }, [GATE_DRAIN] = { hear_drain, 0 },
+	[GATE_POLICY] = { hear_policy, 1 },
+	[GATE_ATTACH] = { hear_attach, GATE_LISTENER_COUNT },
+	[GATE_DETACH] = { hear_detach, 0 },
+	[GATE_LOG] = { hear_log, 1 },
+	[GATE_STATUS] = { hear_status, 0 },
+	[GATE_DRAIN] = { hear_drain, 0 },
+	[GATE_ATTACH_NAMES] = { hear_attach_names, GATE_LISTENER_COUNT - GATE_DNS_TCP },
 };
 
 static const char *hear(struct control *c, const struct gate_message *m, const int *fds, size_t count)
@@ -266,6 +284,14 @@ static bool receive(struct control *c)
 
 	if (n == -EAGAIN)
 		return false;
+	if (n == -EMFILE) {
+		if (!c->starved)
+			log_warn("a message of the supervisor waits for free descriptors");
+		c->starved = true;
+		loop_timer_set(c->loop, &c->receive_again, RECEIVE_AGAIN_MS);
+		return false;
+	}
+	c->starved = false;
 	if (n == 0 || n == -ECONNRESET) {
 		loop_stop(c->loop);
 		return false;
@@ -285,7 +311,7 @@ static bool receive(struct control *c)
 
 static void watch(struct control *c)
 {
-	const uint32_t events = c->replying ? EPOLLOUT : c->busy ? 0 : EPOLLIN;
+	const uint32_t events = c->replying ? EPOLLOUT : c->busy || c->starved ? 0 : EPOLLIN;
 	const int rc = loop_watch(c->loop, &c->channel, events);
 
 	if (rc < 0)
@@ -305,6 +331,11 @@ static void channel_ready(struct source *s, uint32_t events)
 	for (int i = 0; i < MESSAGES_A_TURN && !c->busy && !c->replying && receive(c); i++)
 		;
 	watch(c);
+}
+
+static void receive_again(struct timer *t)
+{
+	channel_ready(&((struct control *)((char *)t - offsetof(struct control, receive_again)))->channel, 0);
 }
 
 static void acknowledged_ready(struct source *s, uint32_t events)
@@ -330,6 +361,7 @@ int control_run(struct control *c, struct err *err)
 	c->channel.ready = channel_ready;
 	c->acknowledged.ready = acknowledged_ready;
 	c->drain_limit.expired = drain_over;
+	c->receive_again.expired = receive_again;
 	say(c, &(struct gate_message) { .kind = GATE_READY });
 	watch(c);
 	const int rc = loop_watch(c->loop, &c->acknowledged, EPOLLIN);
@@ -338,6 +370,7 @@ int control_run(struct control *c, struct err *err)
 		fail(c, strerror(-rc));
 	loop_run(c->loop, NULL, NULL);
 	loop_timer_cancel(c->loop, &c->drain_limit);
+	loop_timer_cancel(c->loop, &c->receive_again);
 	while (c->attached) {
 		struct attached *a = c->attached;
 

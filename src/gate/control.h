@@ -21,6 +21,8 @@ struct control {
 	struct gate_message reply; /* to be sent when `replying` */
 	bool replying, draining;
 	struct timer drain_limit;
+	bool starved; /* a message waits for free descriptors */
+	struct timer receive_again;
 	struct err *err; /* why it ended, when `failed` */
 	bool failed;
 };

@@ -4,6 +4,7 @@
 #include "gate/flow.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,28 +15,58 @@ enum { PUMP_FROM_BYTES = 32 * 1024, ROUNDS = 16 };
 
 /* --- buffers --- */
 
-struct spare {
-	struct spare *next;
+struct block {
+	union {
+		struct buffer_account *payer; /* lent, and large */
+		struct block *next;           /* spare */
+	};
+	uint32_t size; /* of data */
+	char data[];
 };
 
-static char *block_new(struct buffer_pool *p, uint32_t size)
+static struct block *block_of(const struct buffer *b)
 {
-	struct spare *s = p->small;
-
-	if (size > BUFFER_SMALL || !s)
-		return malloc(size);
-	p->small = s->next;
-	p->spares--;
-	return (char *)s;
+	return (struct block *)(void *)(b->data - offsetof(struct block, data));
 }
 
-static void block_free(struct buffer_pool *p, char *data, uint32_t size)
+static uint32_t size_of(const struct buffer *b)
 {
-	struct spare *s = (struct spare *)(void *)data;
+	return block_of(b)->size;
+}
 
+static struct block *block_new(struct buffer_pool *p, uint32_t size)
+{
+	struct block *s = size == BUFFER_SMALL ? p->small : NULL;
+
+	if (size > BUFFER_SMALL && p->payer->used + size > p->payer->most) {
+		__atomic_store_n(p->payer->met, *p->payer->met + 1, __ATOMIC_RELAXED);
+		return NULL;
+	}
+
+	if (s) {
+		p->small = s->next;
+		p->spares--;
+	} else {
+		s = malloc(sizeof *s + size);
+	}
+	if (!s)
+		return NULL;
+	s->size = size;
+	s->payer = p->payer;
+	if (size > BUFFER_SMALL)
+		s->payer->used += size;
+	return s;
+}
+
+static void block_free(struct buffer_pool *p, struct block *s)
+{
+	const uint32_t size = s->size;
+
+	if (size > BUFFER_SMALL)
+		s->payer->used -= size;
 	if (size > BUFFER_SMALL || p->spares >= BUFFER_SPARES) {
 		p->freed += p->freed < UINT32_MAX - size ? size : 0;
-		free(data);
+		free(s);
 		return;
 	}
 	s->next = p->small;
@@ -46,7 +77,7 @@ static void block_free(struct buffer_pool *p, char *data, uint32_t size)
 void buffer_pool_free(struct buffer_pool *p)
 {
 	while (p->small) {
-		struct spare *s = p->small;
+		struct block *s = p->small;
 
 		p->small = s->next;
 		free(s);
@@ -57,7 +88,7 @@ void buffer_pool_free(struct buffer_pool *p)
 void buffer_release(struct buffer_pool *p, struct buffer *b)
 {
 	if (b->data)
-		block_free(p, b->data, b->size);
+		block_free(p, block_of(b));
 	*b = (struct buffer) { 0 };
 }
 
@@ -65,25 +96,25 @@ bool buffer_reserve(struct buffer_pool *p, struct buffer *b, uint32_t size)
 {
 	const uint32_t used = buffer_used(b);
 
-	if (b->data && b->size - b->end >= size)
+	if (b->data && size_of(b) - b->end >= size)
 		return true;
 	if (size > BUFFER_LARGE || used + size > BUFFER_LARGE)
 		return false;
-	if (b->data && b->size - used >= size) {
+	if (b->data && size_of(b) - used >= size) {
 		memmove(b->data, b->data + b->start, used);
 		b->start = 0;
 		b->end = used;
 		return true;
 	}
 	const uint32_t bytes = used + size <= BUFFER_SMALL ? BUFFER_SMALL : BUFFER_LARGE;
-	char *data = block_new(p, bytes);
+	struct block *block = block_new(p, bytes);
 
-	if (!data)
+	if (!block)
 		return false;
 	if (b->data)
-		memcpy(data, b->data + b->start, used);
+		memcpy(block->data, b->data + b->start, used);
 	buffer_release(p, b);
-	*b = (struct buffer) { data, bytes, 0, used };
+	*b = (struct buffer) { block->data, 0, used };
 	return true;
 }
 
@@ -98,9 +129,10 @@ void buffer_consume(struct buffer_pool *p, struct buffer *b, uint32_t n)
 
 void flow_begin(struct flow *f, enum http_framing framing, uint64_t length)
 {
-	f->framing = framing;
-	f->left = framing == HTTP_BODY_LENGTH ? length : 0;
+	f->framing = (uint8_t)framing;
 	f->chunked = (struct http_chunked) { 0 };
+	if (framing == HTTP_BODY_LENGTH)
+		f->left = length;
 	f->body_cleared = framing == HTTP_BODY_NONE || (framing == HTTP_BODY_LENGTH && length == 0);
 }
 
@@ -111,11 +143,11 @@ int flow_read(struct flow *f, struct buffer_pool *p, int from)
 	if (f->ended || !f->readable)
 		return 0;
 	if (!f->in.data ? !buffer_reserve(p, &f->in, BUFFER_SMALL)
-			: f->in.size == f->in.end && !buffer_reserve(p, &f->in, wanted)) {
+			: size_of(&f->in) == f->in.end && !buffer_reserve(p, &f->in, wanted)) {
 		errno = ENOMEM;
 		return -1;
 	}
-	const size_t room = f->in.size - f->in.end;
+	const size_t room = size_of(&f->in) - f->in.end;
 	ssize_t n;
 
 	do
@@ -194,6 +226,11 @@ static enum flow_result write_out(struct flow *f, struct buffer_pool *p, int to,
 enum flow_result flow_flush(struct flow *f, struct buffer_pool *p, int to)
 {
 	return f->write_blocked ? FLOW_WAIT : write_out(f, p, to, 0);
+}
+
+enum flow_result flow_send(struct flow *f, struct buffer_pool *p, int to)
+{
+	return f->write_blocked ? FLOW_WAIT : write_out(f, p, to, f->cleared);
 }
 
 static enum flow_result pump(struct flow *f, struct pipe_pool *pipes, int from, int to, bool tunnel)

@@ -12,21 +12,30 @@
 
 /* Bytes [start, end) of a block that is borrowed only while there are some. */
 struct buffer {
-	char *data; /* NULL: no block */
-	uint32_t size, start, end;
+	char *data; /* NULL: no block; its size stands in front of it */
+	uint32_t start, end;
 };
 
 enum { BUFFER_SMALL = 16 * 1024, BUFFER_LARGE = HTTP_HEAD_MAX + 16 * 1024, BUFFER_SPARES = 64 };
 
+/* Bytes of blocks larger than BUFFER_SMALL that a client has in a worker. Outlives them. */
+struct buffer_account {
+	uint32_t used, most;
+	uint64_t *met; /* counts what was not given for its sake */
+};
+
+struct block;
 /* Spare blocks of one worker. Starts zeroed. */
 struct buffer_pool {
-	void *small; /* a list through their first bytes */
+	struct block *small;
+	struct buffer_account *payer; /* of what is reserved next */
 	unsigned spares;
 	uint32_t freed; /* bytes given back to the heap since it was trimmed; no further than UINT32_MAX */
 };
 
 void buffer_pool_free(struct buffer_pool *p);
-/* Room for at least `size` more bytes, moving what is there if it must. false: out of memory, or over BUFFER_LARGE in all. */
+/* Room for at least `size` more bytes, moving what is there if it must. false: out of memory, over what the
+ * payer may have, or over BUFFER_LARGE in all. */
 bool buffer_reserve(struct buffer_pool *p, struct buffer *b, uint32_t size);
 void buffer_release(struct buffer_pool *p, struct buffer *b);
 /* Takes n bytes off the front; an empty buffer gives its block back. */
@@ -42,19 +51,21 @@ static inline struct span buffer_span(const struct buffer *b)
 	return (struct span) { b->data ? b->data + b->start : "", buffer_used(b) };
 }
 
-struct flow {               /* starts zeroed */
-	struct buffer head; /* made here; goes first */
-	struct buffer in;   /* read from the source, not yet passed on */
-	uint32_t cleared;   /* bytes at the front of `in` that may go */
-	enum http_framing framing;
-	uint64_t left; /* HTTP_BODY_LENGTH: bytes not yet cleared or pumped */
-	struct http_chunked chunked;
+struct flow {                                /* starts zeroed */
+	struct buffer head;                  /* made here; goes first */
+	struct buffer in;                    /* read from the source, not yet passed on */
+	uint32_t cleared;                    /* bytes at the front of `in` that may go */
+	uint8_t framing;                     /* enum http_framing */
+	bool body_cleared : 1;               /* the message's end has been seen */
+	bool ended : 1;                      /* the source has ended */
+	bool readable : 1;                   /* the source has, or may have, bytes or its end for us */
+	bool write_blocked : 1;              /* the destination is full: wait for EPOLLOUT */
+	union {                              /* what the framing knows of the rest */
+		uint64_t left;               /* HTTP_BODY_LENGTH: bytes not yet cleared or pumped */
+		struct http_chunked chunked; /* HTTP_BODY_CHUNKED */
+	};
 	struct pump pump;
-	uint64_t bytes;     /* passed on in all */
-	bool body_cleared;  /* the message's end has been seen */
-	bool ended;         /* the source has ended */
-	bool readable;      /* the source has, or may have, bytes or its end for us */
-	bool write_blocked; /* the destination is full: wait for EPOLLOUT */
+	uint64_t bytes; /* passed on in all */
 };
 
 enum flow_result {
@@ -72,6 +83,8 @@ void flow_begin(struct flow *f, enum http_framing framing, uint64_t length);
 int flow_read(struct flow *f, struct buffer_pool *p, int from);
 /* Writes the made bytes alone. FLOW_DONE when none are left. */
 enum flow_result flow_flush(struct flow *f, struct buffer_pool *p, int to);
+/* Writes these and what is cleared. Likewise. */
+enum flow_result flow_send(struct flow *f, struct buffer_pool *p, int to);
 /* As far as it goes now. tunnel: pass the end of the stream on, and stay in the kernel unless there are no pipes. */
 enum flow_result flow_move(struct flow *f, struct buffer_pool *p, struct pipe_pool *pipes, int from, int to, bool tunnel);
 void flow_close(struct flow *f, struct buffer_pool *p, struct pipe_pool *pipes);

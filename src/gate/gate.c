@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,17 +14,20 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "gate/control.h"
+#include "guard/fdpass.h"
 #include "guard/guard.h"
 
-enum { GATE_ID = 0x6fff0000, SERVERS_MAX = 1024 };
-/* A connection needs two sockets; pipes are the worker's (WORKER_PIPES_MAX). Some are kept for listeners, second attempts to connect
- * and the gate itself. */
-enum { FDS_RESERVED = 256, FDS_A_CONNECTION = 2, FDS_A_PIPE = 2 };
+enum { GATE_ID = 0x6fff0000, SERVERS_MAX = 1024, HOST_MS = 10000 };
+/* A connection has two sockets; a third, for a second attempt to connect, counts as another connection. So what one pod makes of its
+ * share can never be what another, or a new policy, would have needed. Pipes are the worker's (WORKER_PIPES_MAX), as are its events and
+ * the sockets to resolvers. Some are kept for the gate itself. */
+enum { FDS_RESERVED = 256, FDS_A_CONNECTION = 2, FDS_A_PIPE = 2, FDS_A_WORKER = 16 };
 
 #ifdef STOCKADE_SANITIZED
 /* The look for leaks at exit needs /proc, which a gate gives up. */
@@ -86,7 +90,7 @@ static int find_servers(const char *const *dns, char ret[static SERVERS_MAX], st
 /* As many fds as may be, and the connections that they are enough for. */
 static int raise_limits(unsigned workers, unsigned *ret_connections, struct err *err)
 {
-	const rlim_t reserved = FDS_RESERVED + (rlim_t)workers * WORKER_PIPES_MAX * FDS_A_PIPE;
+	const rlim_t reserved = FDS_RESERVED + (rlim_t)workers * (WORKER_PIPES_MAX * FDS_A_PIPE + FDS_A_WORKER);
 	struct rlimit files;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
@@ -111,20 +115,41 @@ static unsigned count_cores(void)
 	return count < WORKERS_MAX ? (unsigned)count : WORKERS_MAX;
 }
 
-static int init_workers(struct control *c, const char *servers, const struct gate_limits *limits, struct err *err)
+/* From the supervisor, at once: the socket that tells the host's own addresses. It stays open as long as the process. */
+static int receive_host(int channel, int *ret, struct err *err)
+{
+	struct pollfd p = { .fd = channel, .events = POLLIN };
+	struct gate_message m;
+	size_t count = 0;
+
+	if (poll(&p, 1, HOST_MS) != 1 || fdpass_receive(channel, &m, sizeof m, ret, 1, &count) != (ssize_t)sizeof m)
+		return err_set(err, ERR_FAULT, "the supervisor does not say which addresses are the host's");
+	if (m.kind == GATE_HOST && count == 1)
+		return 0;
+	if (count)
+		(void)close(*ret);
+	return err_set(err, ERR_FAULT, "the supervisor says something else than which addresses are the host's");
+}
+
+static int init_workers(struct control *c, const char *servers, const struct gate_options *options, struct err *err)
 {
 	struct worker_options o = {
 		.count = c->count,
 		.servers = servers,
-		.limits = limits,
+		.limits = options->limits,
 		.audit = c->audit,
 		.budget = &c->budget,
 		.acknowledge = c->acknowledged.fd,
 	};
+	int host;
 
-	for (; o.index < c->count; o.index++)
+	for (; o.index < c->count; o.index++) {
+		if (options->contained && receive_host(options->channel, &host, err) < 0)
+			return -1;
+		o.host = options->contained ? &host : NULL;
 		if (worker_init(&c->workers[o.index], &o, err) < 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -141,7 +166,19 @@ static int init(struct control *c, const struct gate_options *o, struct err *err
 	if (!c->workers || !c->loop || c->acknowledged.fd < 0)
 		return err_errno(err, "cannot make the gate's loop");
 	c->audit = audit_new(c->count, err);
-	return c->audit ? init_workers(c, servers, o->limits, err) : -1;
+	return c->audit ? init_workers(c, servers, o, err) : -1;
+}
+
+/* What Podman was asked for. */
+static int check_container(struct err *err)
+{
+	struct statvfs root;
+
+	if (guard_check_powerless(GATE_ID, GATE_ID, err) < 0)
+		return err_wrap(err, "the gate's container has more power than it may have");
+	if (statvfs("/", &root) < 0 || !(root.f_flag & ST_RDONLY))
+		return err_set(err, ERR_FAULT, "the gate's container has a root directory that can be written to");
+	return guard_seccomp_gate(err) < 0 ? err_wrap(err, "the gate cannot lock itself down") : 0;
 }
 
 static int lock_down(struct err *err)
@@ -187,7 +224,7 @@ int gate_run(const struct gate_options *o, struct err *err)
 	log_set_role("gate");
 	if (keep_files(o->channel, err) < 0 || ignore_signals(err) < 0)
 		return -1;
-	if (init(&c, o, err) == 0 && lock_down(err) == 0 && start_threads(&c, err) == 0)
+	if (init(&c, o, err) == 0 && (o->contained ? check_container(err) : lock_down(err)) == 0 && start_threads(&c, err) == 0)
 		rc = control_run(&c, err);
 	end(&c);
 	return rc;

@@ -4,11 +4,11 @@
 #include "gate/conn_state.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "gate/text.h"
 
 enum { HEAD_EXTRA = 512 /* what is added to a head: Host, Via, Connection, Transfer-Encoding */ };
 
@@ -22,14 +22,28 @@ static void put(struct buffer *b, struct span s)
 
 #define PUT(b, text) put(b, SPAN_LITERAL(text))
 
+static void put_number(struct buffer *b, unsigned v, int digits)
+{
+	char bytes[10];
+	struct text t = { bytes, sizeof bytes, 0, false };
+
+	text_put_number(&t, v, digits);
+	put(b, (struct span) { bytes, t.n });
+}
+
 static void put_fields(struct buffer *b, const struct http_head *h)
 {
+	const int forwards = http_max_forwards(h);
+
 	for (size_t i = 0; i < h->field_count; i++) {
 		if (http_field_is_hop_by_hop(h, i))
 			continue;
 		put(b, h->fields[i].name);
 		PUT(b, ": ");
-		put(b, h->fields[i].value);
+		if (forwards > 0 && span_eq_nocase(h->fields[i].name, SPAN_LITERAL("max-forwards")))
+			put_number(b, (unsigned)forwards - 1, 1);
+		else
+			put(b, h->fields[i].value);
 		PUT(b, "\r\n");
 	}
 	if (h->minor)
@@ -43,7 +57,6 @@ static void put_fields(struct buffer *b, const struct http_head *h)
 static void put_host(struct buffer *b, const struct conn *c)
 {
 	const bool v6 = c->host.kind == HOST_ADDRESS && c->host.addr.family == 6;
-	char port[8];
 
 	PUT(b, "Host: ");
 	if (v6)
@@ -52,8 +65,8 @@ static void put_host(struct buffer *b, const struct conn *c)
 	if (v6)
 		PUT(b, "]");
 	if (c->port != 80) {
-		(void)snprintf(port, sizeof port, ":%u", c->port);
-		put(b, span_of(port));
+		PUT(b, ":");
+		put_number(b, c->port, 1);
 	}
 	PUT(b, "\r\n");
 }
@@ -86,12 +99,12 @@ static bool put_request(struct conn *c, const struct http_head *h, const struct 
 static bool put_reply(struct conn *c, const struct http_head *h)
 {
 	struct buffer *b = &c->down.head;
-	char status[24];
 
 	if (!buffer_reserve(&conn_pools(c)->buffers, b, (uint32_t)h->size + HEAD_EXTRA))
 		return false;
-	(void)snprintf(status, sizeof status, "HTTP/1.1 %03u ", h->status);
-	put(b, span_of(status));
+	PUT(b, "HTTP/1.1 ");
+	put_number(b, h->status, 3);
+	PUT(b, " ");
 	put(b, h->reason);
 	PUT(b, "\r\n");
 	put_fields(b, h);
@@ -139,6 +152,18 @@ static bool host_field_agrees(const struct http_head *h, const struct wanted *to
 	       host_equal(&host, &to->host);
 }
 
+/* With 0 a TRACE or OPTIONS is for the gate itself, which has nothing to tell. false: refused already. */
+static bool may_forward(struct conn *c, const struct http_head *h)
+{
+	const int forwards = http_max_forwards(h);
+
+	if (forwards > 0 || forwards == -1)
+		return true;
+	refuse(c, REASON_MALFORMED_REQUEST, NULL,
+	       forwards == 0 ? "Max-Forwards is 0: it must not be forwarded" : "Max-Forwards is not one number");
+	return false;
+}
+
 /* false: refused already. */
 static bool understand(struct conn *c, const struct http_head *h, struct http_target *t, struct wanted *to)
 {
@@ -148,6 +173,8 @@ static bool understand(struct conn *c, const struct http_head *h, struct http_ta
 		refuse(c, REASON_MALFORMED_REQUEST, NULL, "the request target is malformed");
 		return false;
 	}
+	if (!may_forward(c, h))
+		return false;
 	if (c->mode == MODE_ORIGIN && connect) {
 		refuse(c, REASON_MALFORMED_REQUEST, NULL, "CONNECT is for the gate's own address");
 		return false;
@@ -179,8 +206,10 @@ static void note_request(struct conn *c, const struct http_head *h)
 {
 	const bool get = span_eq(h->method, SPAN_LITERAL("GET"));
 
-	(void)snprintf(c->method, sizeof c->method, "%.*s",
-		       h->method.n < sizeof c->method ? (int)h->method.n : (int)sizeof c->method - 1, h->method.p);
+	const struct span method = span_first(h->method, h->method.n < sizeof c->method ? h->method.n : sizeof c->method - 1);
+
+	memcpy(c->method, method.p, method.n);
+	c->method[method.n] = '\0';
 	c->head_method = span_eq(h->method, SPAN_LITERAL("HEAD"));
 	c->body_expected = h->framing != HTTP_BODY_NONE;
 	c->retriable = !c->body_expected && (get || c->head_method || span_eq(h->method, SPAN_LITERAL("OPTIONS")));
@@ -222,7 +251,7 @@ static void request(struct conn *c, const struct http_head *h)
 		return;
 	if (!understand(c, h, &t, &to))
 		return;
-	if (!conn_decide(c, to.parsed, &to.host, to.port, &v)) {
+	if (!reach_decide(c, to.parsed, &to.host, to.port, &v)) {
 		const bool known = to.parsed == HOST_OK;
 
 		answer_refuse(c, &v, known ? (struct span) { to.host.text, to.host.length } : to.raw, known ? to.port : 0, NULL);
@@ -230,7 +259,7 @@ static void request(struct conn *c, const struct http_head *h)
 	}
 	if (c->adapter == ADAPTER_CONNECT) {
 		take_head(c);
-		conn_drop_server(c); /* a tunnel is no place for what was begun by requests */
+		reach_drop_server(c); /* a tunnel is no place for what was begun by requests */
 	} else if (!put_request(c, h, &t)) {
 		answer_failed(c, REASON_LIMIT, c->rule, "no memory left");
 		return;
@@ -239,7 +268,7 @@ static void request(struct conn *c, const struct http_head *h)
 	/* A kept connection may have ended meanwhile: then the head is read again. */
 	if (!(c->retriable && c->server.fd >= 0))
 		take_head(c);
-	conn_reach(c);
+	reach_server(c);
 }
 
 void http_head_step(struct conn *c)
@@ -286,6 +315,11 @@ void http_head_step(struct conn *c)
 		}
 		const int got = flow_read(&c->up, &p->buffers, c->client.fd);
 
+		if (got < 0 && errno == ENOMEM && in.n) {
+			c->close_after = true;
+			refuse(c, REASON_LIMIT, NULL, "no memory left");
+			return;
+		}
 		if (got < 0 || (got == 0 && c->up.ended)) {
 			conn_close(c, got < 0);
 			return;
@@ -349,7 +383,7 @@ static bool try_again(struct conn *c)
 	if (!c->reused || !c->head_size || c->reply_begun || c->interims)
 		return false;
 	c->decided = false;
-	conn_drop_server(c);
+	reach_drop_server(c);
 	buffer_release(&p->buffers, &c->up.head);
 	conn_set_state(c, CONN_HEAD);
 	return true;
@@ -463,7 +497,7 @@ static void finish(struct conn *c)
 	if (c->w->draining)
 		c->close_after = true;
 	if (c->close_after || !c->server_keep || !kept_is_silent(c))
-		conn_drop_server(c);
+		reach_drop_server(c);
 	conn_set_state(c, c->close_after ? CONN_DRAIN : CONN_HEAD);
 }
 

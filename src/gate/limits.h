@@ -9,20 +9,23 @@
 #include "base/err.h"
 
 /* X(constant, name, unit, default, least, most, what it bounds); times in ms. */
-#define GATE_LIMITS(X)                                                                                                         \
-	X(CONNECTIONS, "connections", COUNT, 65536, 1, 1048576, "open connections of one pod")                                 \
-	X(HEADS_PER_SECOND, "heads-per-second", COUNT, 50000, 1, 1000000,                                                      \
-	  "request heads and TLS greetings of one pod in a second")                                                            \
-	X(DNS_CONNECTIONS, "dns-connections", COUNT, 64, 1, 4096, "open TCP connections of one pod to its resolver")           \
-	X(IDLE_TIME, "idle-time", TIME, 60000, 100, 86400000, "no request on a new or kept connection")                        \
-	X(FIRST_BYTE_TIME, "first-byte-time", TIME, 5000, 100, 86400000, "a captured connection names no host")                \
-	X(HEAD_TIME, "head-time", TIME, 15000, 100, 86400000, "a request head, or a TLS greeting after CONNECT, is not whole") \
-	X(REACH_TIME, "reach-time", TIME, 15000, 100, 15000, "resolving a name, or connecting to its server")                  \
-	X(EXCHANGE_TIME, "exchange-time", TIME, 300000, 100, 86400000, "no byte either way in a request or its reply")         \
-	X(REST_TIME, "rest-time", TIME, 2000, 100, 86400000, "no byte of a request whose whole reply came before its end")     \
-	X(TUNNEL_TIME, "tunnel-time", TIME, 3600000, 100, 86400000, "no byte either way in a tunnel")                          \
-	X(ANSWER_TIME, "answer-time", TIME, 15000, 100, 86400000, "the gate's own answer is not taken")                        \
-	X(DRAIN_TIME, "drain-time", TIME, 2000, 100, 86400000, "the client does not end after the last answer")                \
+#define GATE_LIMITS(X)                                                                                                     \
+	X(CONNECTIONS, "connections", COUNT, 65536, 1, 1048576, "open connections of one pod")                             \
+	X(HEADS_PER_SECOND, "heads-per-second", COUNT, 50000, 1, 1000000,                                                  \
+	  "request heads, SOCKS requests and TLS greetings of one pod in a second")                                        \
+	X(BUFFER_MEMORY, "buffer-memory", COUNT, 67108864, 131072, 999999999,                                              \
+	  "bytes of large buffers of one pod, for heads beyond 16 KiB")                                                    \
+	X(DNS_CONNECTIONS, "dns-connections", COUNT, 64, 1, 4096, "open TCP connections of one pod to its resolver")       \
+	X(IDLE_TIME, "idle-time", TIME, 60000, 100, 86400000, "no request on a new or kept connection")                    \
+	X(FIRST_BYTE_TIME, "first-byte-time", TIME, 5000, 100, 86400000, "a captured connection names no host")            \
+	X(HEAD_TIME, "head-time", TIME, 15000, 100, 86400000,                                                              \
+	  "a request head, a SOCKS request, or a TLS greeting in a tunnel is not whole")                                   \
+	X(REACH_TIME, "reach-time", TIME, 15000, 100, 15000, "resolving a name, or connecting to its server")              \
+	X(EXCHANGE_TIME, "exchange-time", TIME, 300000, 100, 86400000, "no byte either way in a request or its reply")     \
+	X(REST_TIME, "rest-time", TIME, 2000, 100, 86400000, "no byte of a request whose whole reply came before its end") \
+	X(TUNNEL_TIME, "tunnel-time", TIME, 3600000, 100, 86400000, "no byte either way in a tunnel")                      \
+	X(ANSWER_TIME, "answer-time", TIME, 15000, 100, 86400000, "the gate's own answer is not taken")                    \
+	X(DRAIN_TIME, "drain-time", TIME, 2000, 100, 86400000, "the client does not end after the last answer")            \
 	X(DNS_IDLE_TIME, "dns-idle-time", TIME, 10000, 100, 86400000, "no question on a TCP connection to the pods' resolver")
 
 enum gate_limit {

@@ -15,6 +15,9 @@ enum gate_message_kind {
 	GATE_LOG,        /* 1 fd: where the decision log goes from now on (O_APPEND) */
 	GATE_STATUS,     /* asks for GATE_STATUS_REPLY */
 	GATE_DRAIN,      /* no new connections; exit when idle or after 5 s */
+	GATE_HOST, /* 1 fd: a socket that tells the host's own addresses (net/own.h); for a gate in a pod of its own, once for each
+			    worker, before it is GATE_READY */
+	GATE_ATTACH_NAMES, /* as GATE_ATTACH, with the fds from GATE_DNS_TCP on: another process serves the pod's TCP */
 	/* gate -> supervisor */
 	GATE_READY = 64, /* locked down and serving */
 	GATE_ADOPTED,    /* every worker serves `generation`, and what it no longer allows is closed */

@@ -1,5 +1,5 @@
-/* Tunnels: a CONNECT, or a captured connection. On the TLS and HTTP ports the client's first bytes are read before anything is
- * passed on, and must name the host that was allowed; from then on bytes move inside the kernel. */
+/* Tunnels: a CONNECT, SOCKS, or a captured connection. On the TLS and HTTP ports the client's first bytes are read before anything is
+ * passed on, and must name the host that was allowed; once the server has answered (handshake.c) bytes move inside the kernel. */
 #include "gate/conn_state.h"
 
 #include <string.h>
@@ -33,23 +33,37 @@ void tunnel_step(struct conn *c)
 	conn_close(c, !(up == FLOW_DONE && down == FLOW_DONE));
 }
 
-void tunnel_connected(struct conn *c)
+/* What tells a client who asked for a tunnel that it has one. false: no memory. */
+static bool put_established(struct conn *c)
 {
 	static const char established[] = "HTTP/1.1 200 Connection established\r\n\r\n";
 	struct buffer *b = &c->down.head;
 
-	if (c->adapter == ADAPTER_CONNECT) {
-		if (!buffer_reserve(&conn_pools(c)->buffers, b, sizeof established)) {
+	if (c->adapter == ADAPTER_SOCKS)
+		return socks_put_reply(c, SOCKS_SUCCEEDED);
+	if (!buffer_reserve(&conn_pools(c)->buffers, b, sizeof established))
+		return false;
+	memcpy(b->data + b->end, established, sizeof established - 1);
+	b->end += sizeof established - 1;
+	c->status = 200;
+	return true;
+}
+
+void tunnel_connected(struct conn *c)
+{
+	if (c->adapter == ADAPTER_CONNECT || c->adapter == ADAPTER_SOCKS) {
+		if (!put_established(c)) {
 			answer_failed(c, REASON_LIMIT, c->rule, "no memory left");
 			return;
 		}
-		memcpy(b->data + b->end, established, sizeof established - 1);
-		b->end += sizeof established - 1;
-		c->status = 200;
 		if (c->port == 80 || c->port == 443) {
 			conn_set_state(c, CONN_HELLO);
 			return;
 		}
+	}
+	if (c->adapter == ADAPTER_CAPTURED_TLS) {
+		handshake_begin(c);
+		return;
 	}
 	conn_set_state(c, CONN_TUNNEL);
 	tunnel_begin(c);
@@ -95,26 +109,27 @@ static bool one_too_many(struct conn *c, struct span host, uint16_t port)
 	return true;
 }
 
-/* --- after a CONNECT's 200 --- */
+/* --- after a CONNECT's 200, or SOCKS' success --- */
 
-static void check_server_name(struct conn *c)
+bool tunnel_name_is_right(struct conn *c)
 {
 	const struct tls_hello *hello = &conn_pools(c)->hello;
 	struct verdict v = { .reason = REASON_SNI_MISMATCH, .rule = RULE_NONE };
 	struct host named;
 
 	if (one_too_many(c, host_span(&c->host), c->port))
-		return;
+		return false;
 	if (hello->name_length == 0 && c->host.kind == HOST_NAME) {
 		v.reason = REASON_SNI_MISSING;
 		answer_refuse_tls(c, &v, host_span(&c->host), c->port, NULL);
-	} else if (hello->name_length && (host_parse((struct span) { hello->name, hello->name_length }, &named) != HOST_OK ||
-					  !host_equal(&named, &c->host))) {
-		answer_refuse_tls(c, &v, host_span(&c->host), c->port, hello->name);
-	} else {
-		conn_set_state(c, CONN_TUNNEL);
-		tunnel_begin(c);
+		return false;
 	}
+	if (hello->name_length &&
+	    (host_parse((struct span) { hello->name, hello->name_length }, &named) != HOST_OK || !host_equal(&named, &c->host))) {
+		answer_refuse_tls(c, &v, host_span(&c->host), c->port, hello->name);
+		return false;
+	}
+	return true;
 }
 
 /* Plain HTTP in a CONNECT to port 80 is what it would be without one, but for one host only. */
@@ -136,7 +151,8 @@ void tunnel_hello_step(struct conn *c)
 	case FIRST_MORE:
 		break;
 	case FIRST_TLS:
-		check_server_name(c);
+		if (tunnel_name_is_right(c))
+			handshake_begin(c);
 		break;
 	case FIRST_HTTP:
 		if (c->port == 80) {
@@ -192,8 +208,8 @@ static void captured_tls(struct conn *c)
 	}
 	const enum host_result parsed = host_parse(name, &host);
 
-	if (conn_decide(c, parsed, &host, c->original_port, &v))
-		conn_reach(c);
+	if (reach_decide(c, parsed, &host, c->original_port, &v))
+		reach_server(c);
 	else
 		answer_refuse_tls(c, &v, parsed == HOST_OK ? host_span(&host) : name, c->original_port, NULL);
 }

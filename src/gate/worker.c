@@ -60,7 +60,8 @@ struct attachment {
 	struct client client;
 	struct worker *worker;
 	struct listeners *listeners;
-	unsigned published; /* of client.connections, in listeners->connections */
+	unsigned published;        /* of client.connections, in listeners->connections and the budget */
+	unsigned others_published; /* of others(), in the budget */
 	struct watch watches[GATE_LISTENER_COUNT];
 	struct deferred free;
 };
@@ -95,7 +96,8 @@ static void listeners_release(struct listeners *l)
 	if (atomic_fetch_sub(&l->references, 1) != 1)
 		return;
 	for (int i = 0; i < GATE_LISTENER_COUNT; i++)
-		(void)close(l->fds[i]);
+		if (l->fds[i] >= 0)
+			(void)close(l->fds[i]);
 	free(l);
 }
 
@@ -149,7 +151,7 @@ static bool is_watched_by(const struct worker *w, const struct attachment *a, in
 {
 	const bool listening = which == GATE_TCP4 || which == GATE_TCP6 || which == GATE_DNS_TCP;
 
-	if (listening && (w->draining || w->queue->accept_again.prev))
+	if (a->listeners->fds[which] < 0 || (listening && (w->draining || w->queue->accept_again.prev)))
 		return false;
 	return which == GATE_TCP4 || which == GATE_TCP6 || a->client.id % w->queue->count == w->index;
 }
@@ -200,31 +202,65 @@ static void pause_accepting(struct worker *w, int number)
 	(void)watch_all(w);
 }
 
+/* Connections of the client over all workers, as far as they are published. */
+static unsigned own_connections(const struct attachment *a)
+{
+	return atomic_load_explicit(&a->listeners->connections, memory_order_relaxed) + a->client.connections - a->published;
+}
+
+static void set_socket_buffers(struct attachment *a)
+{
+	const unsigned own = own_connections(a);
+
+	a->client.socket_buffers = own < SOCKETS_FREE ? 0 : own < SOCKETS_ROOMY ? SOCKET_ROOMY_BYTES : SOCKET_SMALL_BYTES;
+}
+
+/* What takes descriptors beside connections. */
+static unsigned others(const struct attachment *a)
+{
+	return a->client.dns_conn_count + a->client.second.taken;
+}
+
 static void publish_connections(struct attachment *a)
 {
 	const unsigned change = a->client.connections - a->published; /* may be negative: it wraps, as the sums do */
+	const unsigned more = others(a) - a->others_published;
 
-	if (change == 0)
-		return;
-	atomic_fetch_add_explicit(&a->listeners->connections, change, memory_order_relaxed);
-	atomic_fetch_add_explicit(&a->worker->queue->budget->open, change, memory_order_relaxed);
+	if (change)
+		atomic_fetch_add_explicit(&a->listeners->connections, change, memory_order_relaxed);
+	if (change + more)
+		atomic_fetch_add_explicit(&a->worker->queue->budget->open, change + more, memory_order_relaxed);
 	a->published = a->client.connections;
+	a->others_published = others(a);
+	set_socket_buffers(a);
+}
+
+/* Of the budget, one more? */
+static bool is_within_share(const struct attachment *a)
+{
+	const struct budget *b = a->worker->queue->budget;
+	const unsigned own = own_connections(a);
+	const unsigned all = atomic_load_explicit(&b->open, memory_order_relaxed) + a->client.connections - a->published +
+			     others(a) - a->others_published;
+
+	return all < b->max && own / SHARES < b->max - all;
+}
+
+static bool may_attempt_twice(struct dial_room *r)
+{
+	return is_within_share(attachment_of((struct client *)((char *)r - offsetof(struct client, second))));
 }
 
 /* One more connection? */
 static bool has_share(const struct attachment *a)
 {
 	struct worker *w = a->worker;
-	const struct budget *b = w->queue->budget;
-	const unsigned change = a->client.connections - a->published;
-	const unsigned all = atomic_load_explicit(&b->open, memory_order_relaxed) + change;
-	const unsigned own = atomic_load_explicit(&a->listeners->connections, memory_order_relaxed) + change;
 
-	if (own >= w->limits.of[LIMIT_CONNECTIONS]) {
+	if (own_connections(a) >= w->limits.of[LIMIT_CONNECTIONS]) {
 		worker_limited(w, LIMIT_CONNECTIONS);
 		return false;
 	}
-	if (all < b->max && own / SHARES < b->max - all)
+	if (is_within_share(a))
 		return true;
 	worker_count(&w->counters.shared_out, 1);
 	return false;
@@ -251,12 +287,13 @@ static void accept_some(struct attachment *a, struct source *s)
 				pause_accepting(w, errno);
 			return;
 		}
-		if (dns)
+		if (dns ? !is_within_share(a) : !has_share(a))
+			worker_refuse(w, &a->client, fd, dns ? ADAPTER_DNS : ADAPTER_CAPTURED);
+		else if (dns)
 			dns_tcp_accepted(w, &a->client, fd);
-		else if (has_share(a))
-			conn_accepted(w, &a->client, fd);
 		else
-			worker_refuse(w, &a->client, fd, ADAPTER_CAPTURED);
+			conn_accepted(w, &a->client, fd);
+		set_socket_buffers(a);
 	}
 }
 
@@ -310,8 +347,11 @@ static void attach(struct worker *w, struct command *c)
 		[GATE_DNS_UDP] = dns_ready, [GATE_DROPS] = drop_ready,
 	};
 	struct attachment *a = calloc(1, sizeof *a);
+	struct resolver_client *names = resolver_client_new();
 
-	if (!a) {
+	if (!a || !names) {
+		free(a);
+		resolver_client_free(names);
 		listeners_release(c->listeners);
 		c->failed = true;
 		return;
@@ -319,6 +359,10 @@ static void attach(struct worker *w, struct command *c)
 	a->worker = w;
 	a->listeners = c->listeners;
 	a->client.id = c->id;
+	a->client.second.may = may_attempt_twice;
+	a->client.buffers.most = w->limits.of[LIMIT_BUFFER_MEMORY];
+	a->client.buffers.met = &w->counters.limited[LIMIT_BUFFER_MEMORY];
+	a->client.names = names;
 	memcpy(a->client.name, c->name, sizeof a->client.name);
 	for (int i = 0; i < GATE_LISTENER_COUNT; i++)
 		a->watches[i] = (struct watch) { .source = { .fd = c->listeners->fds[i], .ready = ready[i] }, .attachment = a };
@@ -340,6 +384,7 @@ static void detach(struct worker *w, struct client **at)
 
 	conn_close_client(w, &a->client);
 	dns_close_client(w, &a->client);
+	resolver_client_free(a->client.names);
 	publish_connections(a);
 	for (int i = 0; i < GATE_LISTENER_COUNT; i++)
 		loop_forget(w->loop, &a->watches[i].source);
@@ -438,23 +483,24 @@ static int init_parts(struct worker *w, const char *servers, struct err *err)
 	return rc < 0 ? err_errno(err, "cannot watch a worker's commands") : 0;
 }
 
-/* A client's connections go to all workers, so each has its part of what is allowed in a second. */
+/* A client's connections go to all workers, so each has its part of what is allowed in a second, and of memory. */
 static void set_limits(struct worker *w, const struct worker_options *o)
 {
-	uint32_t *heads = &w->limits.of[LIMIT_HEADS_PER_SECOND];
+	uint32_t *heads = &w->limits.of[LIMIT_HEADS_PER_SECOND], *bytes = &w->limits.of[LIMIT_BUFFER_MEMORY];
 
 	if (o->limits)
 		w->limits = *o->limits;
 	else
 		limits_default(&w->limits);
 	*heads = *heads > o->count ? *heads / o->count : 1;
+	*bytes = *bytes / o->count > BUFFER_LARGE ? *bytes / o->count : BUFFER_LARGE;
 }
 
 int worker_init(struct worker *w, const struct worker_options *o, struct err *err)
 {
 	struct worker_queue *q = calloc(1, sizeof *q);
 
-	*w = (struct worker) { .own = { -1, -1 }, .index = o->index, .audit = o->audit, .queue = q };
+	*w = (struct worker) { .own = { .fd = -1, .host = -1 }, .index = o->index, .audit = o->audit, .queue = q };
 	set_limits(w, o);
 	if (!q)
 		return err_set(err, ERR_FAULT, "out of memory for a worker");
@@ -468,7 +514,11 @@ int worker_init(struct worker *w, const struct worker_options *o, struct err *er
 	};
 	if (q->wake.fd < 0)
 		return err_errno(err, "cannot make a worker's eventfd");
-	return init_parts(w, o->servers, err);
+	if (init_parts(w, o->servers, err) < 0)
+		return -1;
+	if (o->host)
+		w->own.host = *o->host;
+	return 0;
 }
 
 static void *run(void *arg)

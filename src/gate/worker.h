@@ -12,25 +12,35 @@
 
 #include "base/err.h"
 #include "gate/audit.h"
+#include "gate/flow.h"
 #include "gate/protocol.h"
+#include "net/dial.h"
 #include "net/loop.h"
 #include "net/own.h"
 #include "net/pump.h"
 #include "net/resolve.h"
 #include "policy/snapshot.h"
 
-/* WORKER_PIPES_MAX: beyond, tunnels go through buffers. Lines of one client about refused names, packets and what is over a limit:
- * a second. */
+/* WORKER_PIPES_MAX: beyond, tunnels go through buffers. Lines of one client about refused names, packets, requests and what is over
+ * a limit: a second. */
 enum {
 	WORKERS_MAX = 64,
 	WORKER_PIPES_MAX = 64,
 	CLIENT_DNS_LINES = 200,
 	CLIENT_DROP_LINES = 200,
+	CLIENT_DENIED_LINES = 200,
 	CLIENT_LIMIT_LINES = 1,
+	SOCKETS_FREE = 16,          /* connections of a client whose sockets' buffers grow as the kernel finds right */
+	SOCKETS_ROOMY = 512,        /* connections of a client after these have less room */
+	SOCKET_ROOMY_BYTES = 65536, /* in each direction of a socket; the kernel counts its own needs with it and doubles it */
+	SOCKET_SMALL_BYTES = 16384,
 };
 
-/* Connections over all clients and workers, bounded by the fds of the process. A client may have four times as many as are still
+/* Connections over all clients and workers, bounded by the fds of the process; one to the pods' resolver and a second
+ * attempt to connect to a server count as well, and a pod's listeners as BUDGET_A_POD. A client may have four times as many as are still
  * free: alone it gets four fifths of all, n that grow together 4/(4n + 1) each, so that some are left for whoever comes next. */
+enum { BUDGET_A_POD = 2 };
+
 struct budget {
 	unsigned max;
 	_Atomic unsigned open;
@@ -72,12 +82,17 @@ struct client {
 	struct client *next;
 	uint32_t id;
 	char name[64];
-	uint32_t number;            /* in the worker's present generation; CLIENT_NONE: everything is denied (unknown-client) */
-	unsigned connections;       /* open in this worker; kept by conn.c */
+	uint32_t number;      /* in the worker's present generation; CLIENT_NONE: everything is denied (unknown-client) */
+	unsigned connections; /* open in this worker; kept by conn.c */
+	int socket_buffers; /* bytes for each direction of the next socket, the less the more connections there are; 0: as the kernel
+				     * finds right */
 	struct dns_conn *dns_conns; /* open in this worker; kept by dns.c, as the next */
 	unsigned dns_conn_count;
-	struct rate dns_lines, drop_lines, limit_lines; /* in the log */
+	struct buffer_account buffers; /* in this worker */
+	struct dial_room second;       /* attempts to connect beside another, under way in this worker */
+	struct rate dns_lines, drop_lines, denied_lines, limit_lines; /* in the log */
 	struct rate heads;
+	struct resolver_client *names;
 };
 
 struct worker {
@@ -162,6 +177,7 @@ struct worker_options {
 	const struct gate_limits *limits; /* NULL: the defaults */
 	struct audit *audit;
 	struct budget *budget;
+	const int *host; /* a socket, as own.h says; NULL: none */
 	int acknowledge; /* eventfd, written when a command is done and when a drain is */
 };
 

@@ -1,6 +1,6 @@
 /* Addresses are read strictly: whatever two parsers could read differently (leading zeros, short forms, octal, zones) is no
- * address here. The special-purpose table is IANA's two registries plus multicast, the withdrawn site-local block and the
- * forms that embed IPv4; parts that the registries call globally reachable are special too, since no origin lives there. */
+ * address here. The special-purpose table is IANA's two registries plus multicast, the withdrawn site-local block, the
+ * metadata address of a cloud that lies among public ones, and the forms that embed IPv4; parts that the registries call globally reachable are special too, since no origin lives there. */
 #include "policy/address.h"
 
 #include <stdio.h>
@@ -17,19 +17,33 @@ struct special {
 	}
 /* The first match counts: parts come before the block they are in. */
 static const struct special special_v4[] = {
-	V4(0, 0, 0, 0, 32, "unspecified"),        V4(0, 0, 0, 0, 8, "this-network"),
-	V4(10, 0, 0, 0, 8, "private-use"),        V4(100, 64, 0, 0, 10, "shared-address-space"),
-	V4(127, 0, 0, 0, 8, "loopback"),          V4(169, 254, 0, 0, 16, "link-local"),
-	V4(172, 16, 0, 0, 12, "private-use"),     V4(192, 0, 0, 0, 29, "ipv4-service-continuity"),
-	V4(192, 0, 0, 8, 32, "ipv4-dummy"),       V4(192, 0, 0, 9, 32, "port-control-anycast"),
-	V4(192, 0, 0, 10, 32, "turn-anycast"),    V4(192, 0, 0, 170, 31, "nat64-discovery"),
-	V4(192, 0, 0, 0, 24, "ietf-protocol"),    V4(192, 0, 2, 0, 24, "documentation"),
-	V4(192, 31, 196, 0, 24, "as112"),         V4(192, 52, 193, 0, 24, "amt"),
-	V4(192, 88, 99, 0, 24, "6to4-relay"),     V4(192, 168, 0, 0, 16, "private-use"),
-	V4(192, 175, 48, 0, 24, "as112"),         V4(198, 18, 0, 0, 15, "benchmarking"),
-	V4(198, 51, 100, 0, 24, "documentation"), V4(203, 0, 113, 0, 24, "documentation"),
-	V4(224, 0, 0, 0, 4, "multicast"),         V4(255, 255, 255, 255, 32, "broadcast"),
+	V4(0, 0, 0, 0, 32, "unspecified"),
+	V4(0, 0, 0, 0, 8, "this-network"),
+	V4(10, 0, 0, 0, 8, "private-use"),
+	V4(100, 64, 0, 0, 10, "shared-address-space"),
+	V4(127, 0, 0, 0, 8, "loopback"),
+	V4(169, 254, 0, 0, 16, "link-local"),
+	V4(172, 16, 0, 0, 12, "private-use"),
+	V4(192, 0, 0, 0, 29, "ipv4-service-continuity"),
+	V4(192, 0, 0, 8, 32, "ipv4-dummy"),
+	V4(192, 0, 0, 9, 32, "port-control-anycast"),
+	V4(192, 0, 0, 10, 32, "turn-anycast"),
+	V4(192, 0, 0, 170, 31, "nat64-discovery"),
+	V4(192, 0, 0, 0, 24, "ietf-protocol"),
+	V4(192, 0, 2, 0, 24, "documentation"),
+	V4(192, 31, 196, 0, 24, "as112"),
+	V4(192, 52, 193, 0, 24, "amt"),
+	V4(192, 88, 99, 0, 24, "6to4-relay"),
+	V4(192, 168, 0, 0, 16, "private-use"),
+	V4(192, 175, 48, 0, 24, "as112"),
+	V4(198, 18, 0, 0, 15, "benchmarking"),
+	V4(198, 51, 100, 0, 24, "documentation"),
+	V4(203, 0, 113, 0, 24, "documentation"),
+	V4(224, 0, 0, 0, 4, "multicast"),
+	V4(255, 255, 255, 255, 32, "broadcast"),
 	V4(240, 0, 0, 0, 4, "reserved"),
+	/* Azure's host, to every virtual machine: its certificates and settings, a resolver. Other clouds have theirs in blocks above. */
+	V4(168, 63, 129, 16, 32, "cloud-metadata"),
 };
 #undef V4
 
@@ -63,6 +77,14 @@ static const struct special special_v6[] = {
 	{ { 0xfe, 0x80 }, 10, "link-local" },
 	{ { 0xfe, 0xc0 }, 10, "site-local" },
 	{ { 0xff }, 8, "multicast" },
+};
+
+/* Only 2000::/3 is given out for global unicast (RFC 4291 2.4 and IANA's address space registry): this is the rest. */
+enum { NOT_GLOBAL_V6 = 3 };
+static const struct special not_global_v6[NOT_GLOBAL_V6] = {
+	{ { 0 }, 3, "not-global-unicast" },
+	{ { 0x40 }, 2, "not-global-unicast" },
+	{ { 0x80 }, 1, "not-global-unicast" },
 };
 
 /* The forms that carry an IPv4 address: where it lies, and whether it is written inverted. */
@@ -346,8 +368,41 @@ const char *ip_special(const struct ip_addr *a)
 	if (a->family != 6)
 		return "not-an-address";
 	word = find_special(special_v6, sizeof special_v6 / sizeof *special_v6, a->bytes);
-	if (word)
-		return word;
-	/* Only 2000::/3 is given out for global unicast (RFC 4291 2.4 and IANA's address space registry). */
-	return (a->bytes[0] & 0xe0) == 0x20 ? NULL : "not-global-unicast";
+	return word ? word : find_special(not_global_v6, NOT_GLOBAL_V6, a->bytes);
+}
+
+static void put_net(uint8_t family, const uint8_t *bytes, uint8_t prefix, struct ip_net *ret)
+{
+	*ret = (struct ip_net) { .addr.family = family, .prefix = prefix };
+	memcpy(ret->addr.bytes, bytes, family == 4 ? 4 : 16);
+}
+
+bool ip_special_net(size_t index, struct ip_net *ret)
+{
+	static const struct {
+		const struct special *table;
+		size_t count;
+		uint8_t family;
+	} parts[] = {
+		{ special_v4, sizeof special_v4 / sizeof *special_v4, 4 },
+		{ special_v6, sizeof special_v6 / sizeof *special_v6, 6 },
+		{ not_global_v6, NOT_GLOBAL_V6, 6 },
+	};
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		if (index < parts[i].count) {
+			put_net(parts[i].family, parts[i].table[index].bytes, parts[i].table[index].prefix, ret);
+			return true;
+		}
+		index -= parts[i].count;
+	}
+	return false;
+}
+
+bool ip_embedded_net(size_t index, struct ip_net *ret)
+{
+	if (index >= sizeof embeddings / sizeof *embeddings)
+		return false;
+	put_net(6, embeddings[index].bytes, embeddings[index].prefix, ret);
+	return true;
 }

@@ -4,6 +4,7 @@
 #define STOCKADE_POLICY_ADDRESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/span.h"
@@ -34,6 +35,11 @@ bool ip_in_net(const struct ip_addr *a, const struct ip_net *net);
  * "link-local", "ipv4-mapped", "nat64", "6to4", "teredo", "documentation", ...). An IPv6 form that embeds an IPv4 address
  * (mapped, compatible, 6to4, NAT64 64:ff9b::/96 and 64:ff9b:1::/48, Teredo) is always special: it is another spelling. */
 const char *ip_special(const struct ip_addr *a);
+/* The same as networks, one after the other, for those who hand the table on: every special address is in one of them, and no other
+ * address. false: there are no more. */
+bool ip_special_net(size_t index, struct ip_net *ret);
+/* The forms' blocks, likewise. */
+bool ip_embedded_net(size_t index, struct ip_net *ret);
 /* The IPv4 address inside such a form, and the form's whole block (::ffff:0:0/96, 2002::/16, ...). false: no such form. */
 bool ip_embedded(const struct ip_addr *a, struct ip_addr *ret_v4, struct ip_net *ret_form);
 

@@ -211,6 +211,12 @@ bool snapshot_is_gate(const struct snapshot *s, const struct ip_addr *a)
 	return a->family != 0 && (ip_equal(a, &h->gate_v4) || ip_equal(a, &h->gate_v6));
 }
 
+void snapshot_gate(const struct snapshot *s, struct ip_addr *ret_v4, struct ip_addr *ret_v6)
+{
+	*ret_v4 = block_header(s)->gate_v4;
+	*ret_v6 = block_header(s)->gate_v6;
+}
+
 static bool has_rule(const struct snapshot *s, uint32_t rule)
 {
 	return rule < count_of(s, SECTION_RULES);
@@ -280,6 +286,25 @@ bool snapshot_rule_is_single(const struct snapshot *s, uint32_t rule)
 	const struct block_network *n = block_network(s, block_rule(s, rule)->key);
 
 	return n->prefix == (n->family == 4 ? 32 : 128);
+}
+
+void snapshot_rule_view(const struct snapshot *s, uint32_t client, uint32_t index, struct rule_view *ret)
+{
+	const uint32_t rule = block_client(s, client)->first_rule + index;
+	const struct block_rule *r = block_rule(s, rule);
+	const uint32_t *set = (const uint32_t *)block_section(s, SECTION_PORTS) + r->ports;
+
+	*ret = (struct rule_view) {
+		.rule = rule, .deny = r->deny, .match = r->match, .ports = set + 1, .port_count = set[0], .port_set = r->ports
+	};
+	if (r->match == RULE_NETWORK) {
+		const struct block_network *n = block_network(s, r->key);
+
+		ret->net = (struct ip_net) { .addr.family = n->family, .prefix = n->prefix };
+		memcpy(ret->net.addr.bytes, n->bytes, sizeof n->bytes);
+	} else {
+		ret->name = block_string(s, r->key);
+	}
 }
 
 char *snapshot_rule_text(const struct snapshot *s, uint32_t rule, char *buf, size_t size)

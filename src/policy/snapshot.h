@@ -77,6 +77,7 @@ bool snapshot_client_names_port(const struct snapshot *s, uint32_t client, uint1
 /* The canonical name (lower case, no trailing dot) of a pod or the gate. false: not one of ours. family 0 = unset. */
 bool snapshot_name(const struct snapshot *s, struct span name, struct ip_addr *ret_v4, struct ip_addr *ret_v6);
 bool snapshot_is_gate(const struct snapshot *s, const struct ip_addr *a);
+void snapshot_gate(const struct snapshot *s, struct ip_addr *ret_v4, struct ip_addr *ret_v6);
 
 /* Where a rule is written: file (NULL when `rule` is RULE_NONE) and line. */
 enum { RULE_NONE = 0xffffffff };
@@ -84,6 +85,17 @@ const char *snapshot_rule_file(const struct snapshot *s, uint32_t rule);
 uint32_t snapshot_rule_line(const struct snapshot *s, uint32_t rule);
 /* Whether the rule lists one address and no other. */
 bool snapshot_rule_is_single(const struct snapshot *s, uint32_t rule);
+/* One rule of a client, as data; the text and the ports are the block's. Rules of one port_set have the same ports. */
+struct rule_view {
+	uint32_t rule; /* its number, for the calls above */
+	bool deny;
+	enum rule_match match;
+	const char *name;      /* when not RULE_NETWORK */
+	struct ip_net net;     /* when RULE_NETWORK */
+	const uint32_t *ports; /* each first << 16 | last, ascending; port_count 0: the default */
+	uint32_t port_count, port_set;
+};
+void snapshot_rule_view(const struct snapshot *s, uint32_t client, uint32_t index, struct rule_view *ret); /* index < its count */
 /* The canonical text of the rule as a list entry ("*.python.org:443", "!telemetry.example.com"), NUL-terminated. */
 char *snapshot_rule_text(const struct snapshot *s, uint32_t rule, char *buf, size_t size);
 

@@ -60,11 +60,12 @@ class Gate:
 class Bench:
     """with Bench(name) as b: a lab that is up, a project demo with cli-pod and sandbox-pod, and the far end of tunnels."""
 
-    def __init__(self, name, stockade=None, load=None, workers=0):
+    def __init__(self, name, stockade=None, load=None, workers=0, limits=()):
         self.lab = f"{name}{os.getpid()}"
         self.stockade = stockade or os.environ.get("STOCKADE", TOP / "build/stockade")
         self.load_program = str(load or os.environ.get("STOCKADE_LOAD", TOP / "build/tests/bench/load"))
         self.workers = workers
+        self.limits = [word for limit in limits for word in ("--limit", limit)]
         self.dir = pathlib.Path(os.environ.get("STOCKADE_LAB_DIR", "/var/lib/stockade-lab")) / self.lab
         self.project = self.dir / "demo"
         self.children = []
@@ -80,7 +81,7 @@ class Bench:
             self.write_list("cli", "googleapis.com", f"own.googleapis.com:{FAR_PORT}")
             self.write_list("sandbox", "googleapis.com", "python.org")
             self.far = self.start("internet", "serve", f"proxy={FAR}:{FAR_PORT}")
-            self.sk("up", "-f", "pods.yaml", "--host-root", "--workers", str(self.workers))
+            self.sk("up", "-f", "pods.yaml", "--host-root", "--workers", str(self.workers), *self.limits)
         except BaseException:
             self.__exit__()
             raise

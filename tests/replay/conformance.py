@@ -10,8 +10,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CASES = ROOT / "tests/cases/gate"
 DOC = ROOT / "docs/http-conformance.md"
 PARTS = ["Request line and target", "Host", "Fields", "Body framing of requests", "Chunked bodies", "Connection, Upgrade, Expect", "Replies", "CONNECT",
-         "TLS in a CONNECT to port 443", "HTTP in a CONNECT to port 80", "Captured connections"]
+         "TLS in a CONNECT to port 443", "HTTP in a CONNECT to port 80", "SOCKS", "Captured connections"]
 ALERT = r"\x15\x03\x03\x00\x02\x021"
+NO_METHOD = r'client< "\x05\xff"'
 
 
 class Case:
@@ -32,6 +33,8 @@ class Case:
         self.reset = any(line == "client< reset" for line in lines)
         answers = [m[1] for m in (re.match(r"client\d*< answer(?:-head)? (\d+)", line) for line in lines) if m]
         self.answer = answers[-1] if answers else None
+        replies = [m[1] for m in (re.search(r"^client\d*< .*socks-reply\(([1-9])\)", line) for line in lines) if m]
+        self.socks = f"reply {replies[-1]}" if replies else "method 255" if any(line == NO_METHOD for line in lines) else None
 
     def outcome(self):
         """The decision that the row is about: what was refused, else the first."""
@@ -42,7 +45,7 @@ class Case:
     def status(self):
         verdict, _, words = self.outcome()
         if verdict == "denied" and not self.answer:
-            return "TLS alert" if self.alert else "reset" if self.reset else "–"
+            return self.socks or ("TLS alert" if self.alert else "reset" if self.reset else "–")
         return self.answer or words.get("status", "tunnel")
 
     def row(self):
@@ -81,7 +84,7 @@ def document(cases):
     unknown = {c.keys.get("part") for c in forms} - set(PARTS)
     if unknown:
         sys.exit(f"unknown parts: {unknown}")
-    yield "# HTTP and TLS conformance"
+    yield "# HTTP, TLS and SOCKS conformance"
     yield ""
     yield "Made from tests/cases/gate by tests/replay/conformance.py; do not edit. Each row is a case file that says byte by byte what the"
     yield "client sends, what arrives at the origin (for a refused form: nothing, unless the case says what) and what the client gets, and"

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "policy/address.h"
+
 /* --- lines --- */
 
 static char *trim(char *s)
@@ -174,6 +176,52 @@ static const char *read_hello(const char *s, struct bytes *b)
 	return end + 1;
 }
 
+/* socks(HOST:PORT): a CONNECT; HOST is a name, an IPv4 address, or an IPv6 address in brackets. */
+static const char *read_socks(const char *s, struct bytes *b)
+{
+	const char *end = strchr(s, ')'), *colon = end ? memrchr(s, ':', (size_t)(end - s)) : NULL;
+
+	if (!colon)
+		return NULL;
+	const struct span host = { s, (size_t)(colon - s) };
+	const bool v6 = host.n > 2 && host.p[0] == '[';
+	const unsigned long port = strtoul(colon + 1, NULL, 10);
+	struct ip_addr a = { 0 };
+
+	put(b, "\5\1", 3);
+	if (ip_parse(v6 ? (struct span) { s + 1, host.n - 2 } : host, &a)) {
+		put_byte(b, a.family == 4 ? 1 : 4);
+		put(b, a.bytes, a.family == 4 ? 4 : 16);
+	} else {
+		put_byte(b, 3);
+		put_byte(b, (unsigned)host.n);
+		put(b, host.p, host.n);
+	}
+	put_byte(b, (unsigned)(port >> 8));
+	put_byte(b, (unsigned)port);
+	return end + 1;
+}
+
+/* socks-reply(CODE) */
+static const char *read_socks_reply(const char *s, struct bytes *b)
+{
+	char *end;
+
+	put_byte(b, 5);
+	put_byte(b, (unsigned)strtoul(s, &end, 10));
+	put(b, "\0\1\0\0\0\0\0", 8);
+	return *end == ')' ? end + 1 : NULL;
+}
+
+/* server-hello(), or with `retry` a HelloRetryRequest that asks for another key share. */
+static const char *read_server_hello(const char *s, struct bytes *b, bool retry)
+{
+	const struct span hello = text_server_hello(b->arena, retry);
+
+	put(b, hello.p, hello.n);
+	return *s == ')' ? s + 1 : NULL;
+}
+
 static const char *read_piece(const char *s, struct bytes *b)
 {
 	if (*s == '"')
@@ -182,6 +230,14 @@ static const char *read_piece(const char *s, struct bytes *b)
 		return read_hex(s + 4, b);
 	if (strncmp(s, "hello(", 6) == 0)
 		return read_hello(s + 6, b);
+	if (strncmp(s, "server-hello(", 13) == 0)
+		return read_server_hello(s + 13, b, false);
+	if (strncmp(s, "retry(", 6) == 0)
+		return read_server_hello(s + 6, b, true);
+	if (strncmp(s, "socks(", 6) == 0)
+		return read_socks(s + 6, b);
+	if (strncmp(s, "socks-reply(", 12) == 0)
+		return read_socks_reply(s + 12, b);
 	return NULL;
 }
 
@@ -202,7 +258,7 @@ struct span text_bytes(struct arena *a, const char *s, const char **ret_why)
 		}
 		s = read_piece(s, &piece);
 		if (!s) {
-			*ret_why = "not \"text\", hex(..) or hello(..)";
+			*ret_why = "not \"text\", hex(..), hello(..), server-hello(), retry(), socks(..) or socks-reply(..)";
 			return (struct span) { 0 };
 		}
 		if (*s == '*') {
@@ -265,11 +321,24 @@ static void put_server_name(struct bytes *b, const char *name)
 	put_extension(b, 0, list.p, list.n);
 }
 
+static struct span in_record(struct arena *a, unsigned type, const struct bytes *body)
+{
+	struct bytes record = { .arena = a };
+
+	put(&record, "\x16\x03\x01", 3);
+	put16(&record, body->n + 4);
+	put_byte(&record, type);
+	put_byte(&record, 0);
+	put16(&record, body->n);
+	put(&record, body->p, body->n);
+	return (struct span) { record.p, record.n };
+}
+
 struct span text_hello(struct arena *a, const char *name, bool ech)
 {
 	static const unsigned char versions[] = { 4, 3, 4, 3, 3 }, ech_payload[] = { 0, 0, 1, 0, 1, 9, 0, 1, 'e', 0, 1, 'p' },
 				   start[] = { 3, 3 }, choices[] = { 0, 4, 0x13, 1, 0xc0, 0x2f, 1, 0 };
-	struct bytes extensions = { .arena = a }, hello = { .arena = a }, message = { .arena = a }, record = { .arena = a };
+	struct bytes extensions = { .arena = a }, hello = { .arena = a };
 
 	if (*name)
 		put_server_name(&extensions, name);
@@ -283,12 +352,25 @@ struct span text_hello(struct arena *a, const char *name, bool ech)
 	put(&hello, choices, sizeof choices);
 	put16(&hello, extensions.n);
 	put(&hello, extensions.p, extensions.n);
-	put_byte(&message, 1);
-	put_byte(&message, 0);
-	put16(&message, hello.n);
-	put(&message, hello.p, hello.n);
-	put(&record, "\x16\x03\x01", 3);
-	put16(&record, message.n);
-	put(&record, message.p, message.n);
-	return (struct span) { record.p, record.n };
+	return in_record(a, 1, &hello);
+}
+
+struct span text_server_hello(struct arena *a, bool retry)
+{
+	/* RFC 8446 4.1.3 */
+	static const unsigned char retry_random[] = { 0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c,
+						      0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb,
+						      0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c },
+				   version[] = { 3, 4 }, group[] = { 0, 0x17 };
+	struct bytes hello = { .arena = a }, extensions = { .arena = a };
+
+	put_extension(&extensions, 43, version, sizeof version);
+	put_extension(&extensions, 51, group, sizeof group);
+	put(&hello, "\3\3", 2);
+	for (unsigned i = 0; i < 32; i++)
+		put_byte(&hello, retry ? retry_random[i] : 0x40 + i);
+	put(&hello, "\0\x13\1\0", 4);
+	put16(&hello, extensions.n);
+	put(&hello, extensions.p, extensions.n);
+	return in_record(a, 2, &hello);
 }

@@ -35,20 +35,22 @@ static struct {
 
 struct resolver *__wrap_resolver_new(struct loop *l, const char *servers, struct err *err);
 void __wrap_resolver_free(struct resolver *r);
-void __wrap_resolve_start(struct resolver *r, struct query *q, const char *name);
+struct resolver_client *__wrap_resolver_client_new(void);
+void __wrap_resolver_client_free(struct resolver_client *c);
+void __wrap_resolve_start(struct resolver *r, struct resolver_client *c, struct query *q, const char *name);
 void __wrap_resolve_cancel(struct resolver *r, struct query *q);
 int __wrap_own_open(struct own *o, struct err *err);
-bool __wrap_own_has(const struct own *o, const struct ip_addr *a);
+bool __wrap_own_has(struct own *o, const struct ip_addr *a);
 void __wrap_audit_write(struct audit *a, unsigned ring, const struct generation *g, const struct decision *d);
 
 int __wrap_own_open(struct own *o, struct err *err)
 {
 	(void)err;
-	*o = (struct own) { -1, -1 };
+	*o = (struct own) { .fd = -1, .host = -1 };
 	return 0;
 }
 
-bool __wrap_own_has(const struct own *o, const struct ip_addr *a)
+bool __wrap_own_has(struct own *o, const struct ip_addr *a)
 {
 	(void)o;
 	return w.hooks.own && w.hooks.own(a);
@@ -73,8 +75,19 @@ static void tell(struct query *q, const struct name_answer *a)
 	q->done(q, a->way == NAME_FAILS ? NULL : &a->addresses);
 }
 
-void __wrap_resolve_start(struct resolver *r, struct query *q, const char *name)
+struct resolver_client *__wrap_resolver_client_new(void)
 {
+	return (struct resolver_client *)&w;
+}
+
+void __wrap_resolver_client_free(struct resolver_client *c)
+{
+	(void)c;
+}
+
+void __wrap_resolve_start(struct resolver *r, struct resolver_client *c, struct query *q, const char *name)
+{
+	assert(c == (struct resolver_client *)&w);
 	const struct name_answer a = w.hooks.resolving(name);
 
 	(void)r;

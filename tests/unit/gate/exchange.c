@@ -29,7 +29,13 @@ enum { WAIT_MS = 5000, QUIET_MS = 60, TEXT_MAX = 8192 };
 static struct arena arena;
 static struct generation generations[2];
 static struct worker worker;
-static struct client client = { .name = "cli-pod" };
+
+static bool may_attempt(struct dial_room *r)
+{
+	return true;
+}
+
+static struct client client = { .name = "cli-pod", .second.may = may_attempt, .buffers = { .most = UINT32_MAX } };
 static struct source orders;
 static int order_pipe[2], front, origin_listener, log_file;
 static uint16_t origin_port, front_port;
@@ -111,6 +117,7 @@ static int start(void **state)
 				   .generation = &generations[0] };
 	limits_default(&worker.limits);
 	worker.resolver = resolver_new(worker.loop, "127.0.0.1:9", &err);
+	client.names = resolver_client_new();
 	assert_int_equal(own_open(&worker.own, &err), 0);
 	client.number = snapshot_client(&generations[0].snapshot, SPAN_LITERAL("cli-pod"));
 	log_file = memfd_create("log", MFD_CLOEXEC);
@@ -575,6 +582,24 @@ static void test_much_in_a_tunnel(void **state)
 	(void)close(fd);
 }
 
+static void test_much_by_socks(void **state)
+{
+	const int fd = connect_client();
+	const char asks[] = { 5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, (char)(origin_port >> 8), (char)origin_port };
+	const char told[] = { 5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0 };
+	char got[sizeof told];
+
+	assert_int_equal(send(fd, asks, sizeof asks, MSG_NOSIGNAL), sizeof asks);
+	const int origin = accept_origin();
+
+	assert_int_equal(recv(fd, got, sizeof got, MSG_WAITALL), sizeof got);
+	assert_memory_equal(got, told, sizeof got);
+	both_ways(fd, origin);
+	(void)close(origin);
+	expect_end(fd, "at the client");
+	(void)close(fd);
+}
+
 static void test_much_up_and_down_at_once(void **state)
 {
 	const int fd = connect_client();
@@ -631,11 +656,9 @@ static void test_revocation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_allowed),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_byte_by_byte),
-		cmocka_unit_test(test_much_in_a_tunnel),
-		cmocka_unit_test(test_much_up_and_down_at_once),
+		cmocka_unit_test(test_allowed),       cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_byte_by_byte),  cmocka_unit_test(test_much_in_a_tunnel),
+		cmocka_unit_test(test_much_by_socks), cmocka_unit_test(test_much_up_and_down_at_once),
 		cmocka_unit_test(test_revocation),
 	};
 

@@ -27,7 +27,7 @@
 #include "gate_test.h"
 #include "guard/fdpass.h"
 
-enum { WORKERS = 2, WAIT_MS = 5000, SEALS = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW };
+enum { WORKERS = 2, WAIT_MS = 5000, GATE_ID = 0x6fff0000, SEALS = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW };
 
 #define HASH "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
@@ -74,10 +74,10 @@ static int setup(void **state)
 	return start(state, 4096);
 }
 
-/* Enough for 44 connections. */
+/* Enough for 46 connections, or 44 and a pod. */
 static int setup_few_files(void **state)
 {
-	return start(state, 600);
+	return start(state, 636);
 }
 
 static void close_listeners(struct process *p)
@@ -453,16 +453,16 @@ static void no_pod_takes_all(void **state)
 	attach(p, 2);
 	for (int i = 0; i < 50; i++) {
 		assert_true((other[i] = connect_to(p)) >= 0);
-		(void)wait_open(p, open_now += i < 7);
+		(void)wait_open(p, open_now += i < 5);
 	}
 	const struct gate_message m = wait_connections(p, 100);
 
 	assert_int_equal(m.counters.connections, 100);
-	assert_int_equal(m.counters.connections_open, 43);
-	assert_int_equal(m.counters.denied, 57);
+	assert_int_equal(m.counters.connections_open, 41);
+	assert_int_equal(m.counters.denied, 59);
 	tell(p, &(struct gate_message) { .kind = GATE_DETACH, .id = 1 }, NULL, 0);
-	(void)wait_open(p, 7);
-	for (int i = 7; i < 11; i++) {
+	(void)wait_open(p, 5);
+	for (int i = 5; i < 9; i++) {
 		(void)close(other[i]);
 		assert_true((other[i] = connect_to(p)) >= 0);
 		(void)wait_open(p, (uint32_t)i + 1);
@@ -488,39 +488,69 @@ static uint64_t cpu_ticks(const struct process *p)
 	return user + system;
 }
 
-/* Out of fds it waits, does not spin, and goes on when there are some again. The fds are taken by attaching one pod many times. */
+/* A process may limit another of its own user. 0: as before. */
+static void limit_files(const struct process *p, rlim_t soft)
+{
+	const pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct rlimit files;
+		const bool good = setresgid(GATE_ID, GATE_ID, GATE_ID) == 0 && setresuid(GATE_ID, GATE_ID, GATE_ID) == 0 &&
+				  prlimit(p->pid, RLIMIT_NOFILE, NULL, &files) == 0;
+
+		files.rlim_cur = soft ? soft : files.rlim_max;
+		_exit(good && prlimit(p->pid, RLIMIT_NOFILE, &files, NULL) == 0 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* Out of fds it waits, does not spin, and goes on when there are some again. */
 static void without_files_it_waits(void **state)
 {
 	struct process *p = *state;
 	const struct timespec nap = { 0, 500000000 };
-	struct gate_message m = { .kind = GATE_ATTACH, .name = "cli-pod" };
-	char path[64];
-	unsigned free_files = GATE_LISTENER_COUNT;
-	int fds[GATE_LISTENER_COUNT + 1];
 
 	(void)hear(p, GATE_READY);
 	assert_int_equal(publish(p, gate_test_block(&p->arena), SEALS, 1).refused, 0);
-	make_listeners(p);
-	(void)snprintf(path, sizeof path, "/proc/%d/fd", p->pid);
-	for (; free_files >= GATE_LISTENER_COUNT; free_files = 600 - count_entries(path)) {
-		m.id++;
-		tell(p, &m, p->listeners, GATE_LISTENER_COUNT);
-		(void)hear(p, GATE_ATTACHED);
-	}
-	for (unsigned i = 0; i <= free_files; i++)
-		assert_true((fds[i] = connect_to(p)) >= 0);
-	(void)wait_open(p, free_files);
+	attach(p, 1);
+	limit_files(p, 3);
+	const int fd = connect_to(p);
+
+	assert_true(fd >= 0);
 	const uint64_t before = cpu_ticks(p);
 
 	(void)nanosleep(&nap, NULL);
 	assert_in_range(cpu_ticks(p) - before, 0, 20);
-	(void)wait_open(p, free_files);
-	tell(p, &(struct gate_message) { .kind = GATE_DETACH, .id = m.id }, NULL, 0);
-	for (int i = 0; i < 10 && ask_status(p).counters.connections <= free_files; i++)
-		(void)nanosleep(&nap, NULL);
-	assert_int_equal(ask_status(p).counters.connections, free_files + 1);
-	for (unsigned i = 0; i <= free_files; i++)
-		(void)close(fds[i]);
+	assert_int_equal(ask_status(p).counters.connections, 0);
+	limit_files(p, 0);
+	(void)wait_open(p, 1);
+	(void)close(fd);
+}
+
+/* The message with its file is neither lost nor taken for a wrong one. */
+static void without_files_a_new_policy_waits(void **state)
+{
+	struct process *p = *state;
+	const struct gate_message m = { .kind = GATE_POLICY, .generation = 2, .hash = HASH, .project = "demo" };
+	struct pollfd answer = { .fd = p->channel, .events = POLLIN };
+
+	(void)hear(p, GATE_READY);
+	assert_int_equal(publish(p, gate_test_block(&p->arena), SEALS, 1).refused, 0);
+	const int fd = policy_file(gate_test_block(&p->arena), SEALS);
+
+	limit_files(p, 3);
+	tell(p, &m, &fd, 1);
+	(void)close(fd);
+	const uint64_t before = cpu_ticks(p);
+
+	assert_int_equal(poll(&answer, 1, 500), 0);
+	assert_in_range(cpu_ticks(p) - before, 0, 20);
+	limit_files(p, 0);
+	assert_int_equal(hear(p, GATE_ADOPTED).generation, 2);
+	assert_int_equal(ask_status(p).generation, 2);
 }
 
 /* Each of these, said after the first policy, ends the gate with exit status 3. */
@@ -561,7 +591,9 @@ static void wrong_files_end_it(void **state)
 		{ { .kind = GATE_STATUS }, 1 },
 		{ { .kind = GATE_LOG }, 1 }, /* cannot be written */
 		{ { .kind = GATE_ATTACH, .id = 1, .name = "cli-pod" }, 4 },
-		{ { .kind = GATE_ATTACH, .id = 1, .name = "cli-pod" }, 5 },         /* blocks */
+		{ { .kind = GATE_ATTACH, .id = 1, .name = "cli-pod" }, 5 }, /* blocks */
+		{ { .kind = GATE_ATTACH_NAMES, .id = 1, .name = "cli-pod" }, 5 },
+		{ { .kind = GATE_ATTACH_NAMES, .id = 1, .name = "cli-pod" }, 3 },   /* blocks */
 		{ { .kind = GATE_ATTACH, .id = 1 }, 5 },                            /* no name */
 		{ { .kind = GATE_POLICY, .generation = 2, .project = "demo" }, 1 }, /* no hash */
 		{ { .kind = GATE_POLICY, .hash = HASH, .project = "demo" }, 1 },    /* no generation */
@@ -576,6 +608,29 @@ static void wrong_files_end_it(void **state)
 		(void)setup(state);
 	}
 	(void)close(null);
+}
+
+/* A connection to the pod's TCP listener is left to who serves it: it waits, and is taken by the next attach that has the listener. */
+static void a_pod_whose_tcp_is_served_elsewhere(void **state)
+{
+	struct process *p = *state;
+
+	(void)hear(p, GATE_READY);
+	assert_int_equal(publish(p, gate_test_block(&p->arena), SEALS, 1).refused, 0);
+	make_listeners(p);
+	tell(p, &(struct gate_message) { .kind = GATE_ATTACH_NAMES, .id = 1, .name = "cli-pod" }, p->listeners + GATE_DNS_TCP,
+	     GATE_LISTENER_COUNT - GATE_DNS_TCP);
+	assert_int_equal(hear(p, GATE_ATTACHED).id, 1);
+	const int fd = connect_to(p);
+
+	assert_true(fd >= 0);
+	(void)ask_status(p);
+	assert_int_equal(ask_status(p).counters.connections, 0);
+	tell(p, &(struct gate_message) { .kind = GATE_DETACH, .id = 1 }, NULL, 0);
+	tell(p, &(struct gate_message) { .kind = GATE_ATTACH, .id = 2, .name = "cli-pod" }, p->listeners, GATE_LISTENER_COUNT);
+	assert_int_equal(hear(p, GATE_ATTACHED).id, 2);
+	assert_int_equal(wait_connections(p, 1).counters.connections, 1);
+	(void)close(fd);
 }
 
 static void a_pod_before_the_policy_ends_it(void **state)
@@ -643,9 +698,11 @@ int main(void)
 		TEST(the_end_of_the_channel_ends_it),
 		TEST(a_drain_ends_it),
 		cmocka_unit_test_setup_teardown(no_pod_takes_all, setup_few_files, teardown),
-		cmocka_unit_test_setup_teardown(without_files_it_waits, setup_few_files, teardown),
+		TEST(without_files_it_waits),
+		TEST(without_files_a_new_policy_waits),
 		TEST(a_wrong_message_ends_it),
 		TEST(wrong_files_end_it),
+		TEST(a_pod_whose_tcp_is_served_elsewhere),
 		TEST(a_pod_before_the_policy_ends_it),
 		TEST(a_short_message_ends_it),
 	};

@@ -274,6 +274,10 @@ static void special_blocks(void **state)
 		{ "224.0.0.0", "239.255.255.255", "multicast" },
 		{ "240.0.0.0", "255.255.255.254", "reserved" },
 		{ "255.255.255.255", "255.255.255.255", "broadcast" },
+		{ "168.63.129.16", "168.63.129.16", "cloud-metadata" },
+		{ "100.100.100.200", "100.100.100.200", "shared-address-space" }, /* other clouds' metadata */
+		{ "192.0.0.192", "192.0.0.192", "ietf-protocol" },
+		{ "fd00:ec2::254", "fd20:ce::254", "unique-local" },
 		{ "::", "::", "unspecified" },
 		{ "::1", "::1", "loopback" },
 		{ "::2", "::ffff:ffff", "ipv4-compatible" },
@@ -334,6 +338,8 @@ static void ordinary_addresses_are_not_special(void **state)
 		"100.128.0.0",
 		"126.255.255.255",
 		"128.0.0.0",
+		"168.63.129.15",
+		"168.63.129.17",
 		"169.253.255.255",
 		"169.255.0.0",
 		"172.15.255.255",
@@ -402,9 +408,58 @@ static void embedded_addresses_are_found(void **state)
 	assert_false(ip_embedded(&four, &inner, &form));
 }
 
+static bool in_any(const struct ip_addr *a, bool (*next)(size_t, struct ip_net *))
+{
+	struct ip_net net;
+
+	for (size_t i = 0; next(i, &net); i++)
+		if (ip_in_net(a, &net))
+			return true;
+	return false;
+}
+
+/* The table as networks says what ip_special says, of each network's first and last address, their neighbours, and at random. */
+static void networks_say_the_same(void **state)
+{
+	struct ip_net net, form;
+	struct ip_addr inner;
+	uint64_t seed = 1;
+	size_t special = 0, count = 0;
+
+	for (size_t i = 0; ip_special_net(i, &net); i++)
+		for (int step = -1; step <= 1; step++)
+			for (int last = 0; last < 2; last++) {
+				struct ip_addr a = net.addr;
+				const unsigned bytes = a.family == 4 ? 4 : 16;
+
+				for (unsigned bit = net.prefix; last && bit < bytes * 8; bit++)
+					a.bytes[bit / 8] |= (uint8_t)(0x80U >> bit % 8);
+				for (unsigned at = bytes, carry = 1; step && at-- > 0 && carry;) {
+					a.bytes[at] = (uint8_t)(a.bytes[at] + step);
+					carry = a.bytes[at] == (step > 0 ? 0 : 0xff);
+				}
+				assert_int_equal(in_any(&a, ip_special_net), ip_special(&a) != NULL);
+				assert_int_equal(in_any(&a, ip_embedded_net), ip_embedded(&a, &inner, &form));
+			}
+	for (unsigned i = 0; i < 200000; i++) {
+		struct ip_addr a = { .family = i % 2 ? 4 : 6 };
+
+		for (unsigned k = 0; k < (i % 2 ? 4U : 16U); k++) {
+			seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+			a.bytes[k] = seed >> 60 < 6 ? 0 : (uint8_t)(seed >> 40);
+		}
+		count++;
+		special += ip_special(&a) != NULL;
+		assert_int_equal(in_any(&a, ip_special_net), ip_special(&a) != NULL);
+		assert_int_equal(in_any(&a, ip_embedded_net), ip_embedded(&a, &inner, &form));
+	}
+	assert_true(special > count / 20 && special < count);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(networks_say_the_same),
 		cmocka_unit_test(canonical_text),
 		cmocka_unit_test(odd_spellings_are_refused),
 		cmocka_unit_test(agrees_with_libc),
