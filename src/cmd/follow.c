@@ -274,19 +274,26 @@ static uint64_t count_lines(const char *path)
 	return lines;
 }
 
+/* Older files first: PATH.1 is the youngest of them, and a container's log has only that one. */
 static int history_of(struct follow *f, struct followed *x, unsigned tail, struct err *err)
 {
-	const char *older = arena_printf(f->arena, "%s.1", x->path);
+	const char *older[DECISIONS_KEPT];
+	uint64_t lines = 0;
+	int error = 0;
 
+	for (int i = 0; i < DECISIONS_KEPT; i++)
+		older[i] = arena_printf(f->arena, "%s.%d", x->path, DECISIONS_KEPT - i);
 	if (tail != FOLLOW_ALL) {
-		const uint64_t lines = count_lines(older) + count_lines(x->path);
-
+		for (int i = 0; i < DECISIONS_KEPT; i++)
+			lines += count_lines(older[i]);
+		lines += count_lines(x->path);
 		x->skip = lines > tail ? lines - tail : 0;
 	}
-	x->fd = open_log(older);
-	int error = read_on(f, x);
-
-	fd_close(&x->fd);
+	for (int i = 0; i < DECISIONS_KEPT && error == 0; i++) {
+		x->fd = open_log(older[i]);
+		error = read_on(f, x);
+		fd_close(&x->fd);
+	}
 	x->fd = open_log(x->path);
 	if (x->fd < 0 && errno != ENOENT)
 		return err_errno(err, "%s", x->path);

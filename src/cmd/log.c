@@ -133,19 +133,6 @@ static void print_kept(struct log_options *o)
 	(void)fflush(stdout);
 }
 
-static int show_older(struct log_options *o, const char *path, struct err *err)
-{
-	struct follow f = { .on_line = take, .arg = o, .project = o->project, .once = true };
-
-	if (access(path, R_OK) < 0)
-		return 0;
-	follow_file(&f, path, NULL, o->arena);
-	const int result = follow_history(&f, FOLLOW_ALL, err);
-
-	follow_end(&f);
-	return result;
-}
-
 static int show(struct log_options *o, struct err *err)
 {
 	char dir[PATH_MAX];
@@ -154,7 +141,6 @@ static int show(struct log_options *o, struct err *err)
 	if (control_run_dir(o->project, dir, sizeof dir, err) < 0)
 		return -1;
 	const char *path = arena_printf(o->arena, "%s/decisions.log", dir);
-	int result = 0;
 
 	if (access(path, R_OK) < 0)
 		return err_set(err, ERR_FINDING,
@@ -162,11 +148,8 @@ static int show(struct log_options *o, struct err *err)
 			       o->project);
 	if (o->last != FOLLOW_ALL)
 		o->ring = arena_array(o->arena, o->last + 1, sizeof *o->ring);
-	for (int n = DECISIONS_KEPT; n > 0 && result == 0; n--)
-		result = show_older(o, arena_printf(o->arena, "%s.%d", path, n), err);
 	follow_file(&f, path, NULL, o->arena);
-	if (result == 0)
-		result = follow_history(&f, FOLLOW_ALL, err);
+	int result = follow_history(&f, FOLLOW_ALL, err);
 
 	if (o->last != FOLLOW_ALL)
 		print_kept(o);
