@@ -43,6 +43,7 @@ struct slot {
 	enum phase phase;
 	uint64_t due_ns;
 	uint64_t left; /* of the body, the echo, or (serve) to send */
+	char *rest; /* serve: what is still to be sent back, from the start of its memory on; left bytes. NULL: left bytes of anything */
 	unsigned head_size;
 	char head[2048];
 };
@@ -312,6 +313,46 @@ static void serve_accept(struct slot *listener)
 	watch(s, EPOLL_CTL_ADD, EPOLLIN);
 }
 
+static void serve_end(struct slot *s)
+{
+	(void)close(s->fd);
+	free(s->rest);
+	free(s);
+}
+
+/* What of an echo could not be sent is kept, and nothing is read meanwhile. */
+static void serve_echo(struct slot *s, const char *bytes, size_t n)
+{
+	const ssize_t sent = send(s->fd, bytes, n, MSG_NOSIGNAL);
+	const size_t done_now = sent > 0 ? (size_t)sent : 0;
+
+	s->left = n - done_now;
+	if (s->left == 0)
+		return;
+	s->rest = malloc(s->left);
+	if (!s->rest)
+		die("malloc");
+	memcpy(s->rest, bytes + done_now, s->left);
+}
+
+/* False: the connection has failed. */
+static bool serve_rest(struct slot *s)
+{
+	while (s->left) {
+		const size_t most = s->rest || s->left < sizeof scratch ? s->left : sizeof scratch;
+		const ssize_t n = send(s->fd, s->rest ? s->rest : scratch, most, MSG_NOSIGNAL);
+
+		if (n < 0)
+			return errno == EAGAIN;
+		s->left -= (size_t)n;
+		if (s->rest)
+			memmove(s->rest, s->rest + n, s->left);
+	}
+	free(s->rest);
+	s->rest = NULL;
+	return true;
+}
+
 static void serve_event(struct slot *s)
 {
 	static const char established[] = "HTTP/1.1 200 Connection established\r\n\r\n";
@@ -322,34 +363,23 @@ static void serve_event(struct slot *s)
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0) {
-			(void)close(s->fd);
-			free(s);
+			serve_end(s);
 			return;
 		}
 		scratch[n] = '\0';
-		if (strncmp(scratch, "CONNECT ", 8) == 0) {
-			(void)!send(s->fd, established, sizeof established - 1, MSG_NOSIGNAL);
+		if (strncmp(scratch, "CONNECT ", 8) == 0)
+			serve_echo(s, established, sizeof established - 1);
+		else if (scratch[0] != 'S')
+			serve_echo(s, scratch, (size_t)n);
+		else
+			s->left = strtoul(scratch + 1, NULL, 10);
+		if (s->left == 0)
 			return;
-		}
-		if (scratch[0] != 'S') {
-			(void)!send(s->fd, scratch, (size_t)n, MSG_NOSIGNAL);
-			return;
-		}
-		s->left = strtoul(scratch + 1, NULL, 10);
 	}
-	while (s->left) {
-		const ssize_t n = send(s->fd, scratch, s->left < sizeof scratch ? s->left : sizeof scratch, MSG_NOSIGNAL);
-
-		if (n < 0 && errno != EAGAIN) {
-			(void)close(s->fd);
-			free(s);
-			return;
-		}
-		if (n < 0)
-			break;
-		s->left -= (size_t)n;
-	}
-	watch(s, EPOLL_CTL_MOD, s->left ? EPOLLOUT : EPOLLIN);
+	if (serve_rest(s))
+		watch(s, EPOLL_CTL_MOD, s->left ? EPOLLOUT : EPOLLIN);
+	else
+		serve_end(s);
 }
 
 static void serve(void)
