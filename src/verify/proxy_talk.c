@@ -8,9 +8,9 @@
 #include "base/fd.h"
 #include "verify/hello.h"
 #include "verify/probe_proxy.h"
+#include "verify/unsupported.h"
 
-/* Longer than the gate waits for a name server. */
-enum { TLS_ALERT = 0x15, PATIENT_MS = 5800 };
+enum { TLS_ALERT = 0x15 };
 
 struct ip_addr proxy_gate(void)
 {
@@ -65,7 +65,7 @@ static int reach_gate(struct view *v, const struct http_case *c)
 
 const char *proxy_ask(struct view *v, const struct http_case *c, struct span request, struct answer *ret, char *buf, size_t size)
 {
-	struct talk t = { .limit_ms = c->patient ? PATIENT_MS : 0 };
+	struct talk t = { .limit_ms = c->patient ? PROXY_PATIENT_MS : 0 };
 	FD_CLOSE int fd = reach_gate(v, c);
 
 	if (fd < 0) {
@@ -81,6 +81,8 @@ const char *proxy_ask(struct view *v, const struct http_case *c, struct span req
 		return talk_text(&t, buf, size);
 	const int rc = answer_parse(got, false, ret);
 
+	if (rc > 0 && v->scene->on_haproxy)
+		unsupported_take_answer(got, ret);
 	if (rc > 0)
 		return NULL;
 	if (rc < 0 && got.n) {

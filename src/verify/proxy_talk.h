@@ -6,7 +6,8 @@
 #include "verify/probe_proxy.h"
 #include "verify/talk.h"
 
-enum { REQUEST_MAX = 3000 };
+/* PROXY_PATIENT_MS: longer than the gate waits for a name server. */
+enum { REQUEST_MAX = 3000, PROXY_PATIENT_MS = 5800 };
 
 struct ip_addr proxy_gate(void);    /* where every pod finds it */
 struct ip_addr proxy_nowhere(void); /* an address that is nobody's, for captured traffic; nothing is ever dialled there */

@@ -82,6 +82,19 @@ def proxy(head):
         return repr(answer[:60])
 
 
+def socks(address, port, command=1, methods=b"\1\0"):
+    """address: what stands in the request from the address type on."""
+    with socket.create_connection(("198.18.0.1", 8080), 3) as s:
+        s.sendall(b"\5" + methods + bytes([5, command, 0]) + address + struct.pack(">H", port) + NONCE)
+        s.settimeout(2)
+        answer = s.recv(2, socket.MSG_WAITALL)
+        return repr(answer + s.recv(60))
+
+
+def socks_name(name):
+    return b"\3" + bytes([len(name)]) + name
+
+
 def shell(command):
     done = subprocess.run(command, shell=True, capture_output=True, timeout=8, check=False)
     return "exit %d: %s" % (done.returncode, (done.stdout + done.stderr)[:70])
@@ -159,6 +172,16 @@ def main():
     attempt("pipelined", lambda: proxy(b"GET http://storage.googleapis.com/ HTTP/1.1\r\nHost: storage.googleapis.com\r\n\r\nGET http://1.1.1.1/ HTTP/1.1\r\nHost: 1.1.1.1\r\n\r\n"))
     attempt("special name", lambda: proxy(b"GET http://private.googleapis.com/" + NONCE + b" HTTP/1.1\r\nHost: private.googleapis.com\r\n\r\n"))
     attempt("metadata name", lambda: proxy(b"CONNECT metadata.googleapis.com:80 HTTP/1.1\r\nHost: metadata.googleapis.com:80\r\n\r\n"))
+    literal, literal6 = b"\1" + socket.inet_aton("1.1.1.1"), b"\4" + socket.inet_pton(socket.AF_INET6, V6[0])
+    attempt("SOCKS witness", lambda: socks(literal, 9999))
+    attempt("SOCKS witness, IPv6", lambda: socks(literal6, 9999))
+    attempt("SOCKS mapped", lambda: socks(b"\4" + socket.inet_pton(socket.AF_INET6, "::ffff:1.1.1.1"), 80))
+    attempt("SOCKS BIND", lambda: socks(literal, 9999, 2))
+    attempt("SOCKS UDP", lambda: socks(literal, 9999, 3))
+    attempt("SOCKS with a password", lambda: socks(literal, 9999, 1, b"\1\2"))
+    for name in (b"1.1.1.1", b"16843009", b"1.1.1.1\0.googleapis.com", b"googleapis.com@1.1.1.1", NONCE + b".example.com",
+                 b"private.googleapis.com", b"metadata.googleapis.com"):
+        attempt("SOCKS %r" % name, lambda x=name: socks(socks_name(x), 80))
     attempt("host's address", lambda: tcp("20.10.0.2", 7777))
     attempt("other pod", lambda: tcp("198.18.0.2", 7777))
     attempt("other pod 2", lambda: tcp("198.18.0.3", 7777))

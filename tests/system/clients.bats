@@ -122,6 +122,75 @@ teardown() { untouched; }
 	[[ "$output" == *host-mismatch* ]]
 }
 
+# --- SOCKS ---
+
+@test "curl: SOCKS 5, HTTP and HTTPS, by option and by environment" {
+	for scheme in http https; do
+		[ "$(in_pod curl -sS --socks5-hostname proxy-pod:8080 $scheme://storage.googleapis.com/bytes/16m.bin | sha)" = "$BIG" ]
+		[ "$(in_pod env -u http_proxy -u https_proxy ALL_PROXY=socks5h://proxy-pod:8080 \
+			curl -sS $scheme://storage.googleapis.com/bytes/16m.bin | sha)" = "$BIG" ]
+	done
+	logged client=client adapter=socks host=storage.googleapis.com port=80 verdict=allow event=end
+	logged client=client adapter=captured-http method=GET host=storage.googleapis.com port=80 verdict=allow status=200
+	logged client=client adapter=socks host=storage.googleapis.com port=443 verdict=allow event=end
+	run in_pod curl --socks5-hostname proxy-pod:8080 -sS -T /clients/upload https://test.googleapis.com/hash
+	[[ "$output" == *"$(upload_sha)"* ]]
+	# A password is offered, and not asked for.
+	run in_pod curl -sS -o /dev/null -w '%{http_version} %{http_code}' -U root:root --socks5-hostname proxy-pod:8080 https://h2.googleapis.com/
+	[ "$output" = "2 200" ]
+}
+
+@test "curl: SOCKS 5 to a denied name or address is a failure with a reason, and nothing leaves" {
+	for scheme in http https; do
+		run in_pod curl -sS --socks5-hostname proxy-pod:8080 $scheme://example.com/
+		[[ "$status" = 97 && "$output" == *"SOCKS5"*"(2)"* ]]
+	done
+	logged client=client adapter=socks host=example.com port=80 verdict=deny reason=not-listed
+	logged client=client adapter=socks host=example.com port=443 verdict=deny reason=not-listed
+	for address in 142.250.74.59 '[2606:4700:4700::1111]'; do
+		run in_pod curl -sSk --socks5-hostname proxy-pod:8080 "https://$address/"
+		[[ "$status" = 97 && "$output" == *"(2)"* ]]
+	done
+	logged client=client adapter=socks host=142.250.74.59 port=443 verdict=deny reason=address-literal
+	logged client=client adapter=socks host=2606:4700:4700::1111 port=443 verdict=deny reason=address-literal
+	run in_pod curl -sS --socks5-hostname proxy-pod:8080 https://storage.googleapis.com:8443/
+	[[ "$status" = 97 && "$output" == *"(2)"* ]]
+	logged client=client adapter=socks host=storage.googleapis.com port=8443 verdict=deny reason=port-not-listed
+	# With socks5: and socks4: curl asks the pod's resolver, which knows pods only; SOCKS 4A is not spoken.
+	for kind in --socks5 --socks4 --socks4a; do
+		run in_pod curl -sS $kind proxy-pod:8080 https://example.com/
+		[ "$status" = 97 ]
+	done
+}
+
+@test "SOCKS 5: the server name inside is the one that was asked for" {
+	run in_pod curl -sSk --socks5-hostname proxy-pod:8080 --connect-to example.com:443:storage.googleapis.com:443 https://example.com/
+	[[ "$status" != 0 && "$status" != 97 ]]
+	logged client=client adapter=socks host=storage.googleapis.com port=443 verdict=deny reason=sni-mismatch detail=example.com
+	in_pod curl -sS --socks5-hostname proxy-pod:8080 https://storage.googleapis.com/ | grep -q hello
+}
+
+@test "ncat: SOCKS 5, to a port of its own" {
+	need ncat
+	pod_sh 'printf "GET /bytes/1m.bin HTTP/1.0\r\nHost: storage.googleapis.com\r\n\r\n" |
+		timeout 20 ncat --proxy proxy-pod:8080 --proxy-type socks5 --proxy-dns remote storage.googleapis.com 80 | tail -c 1048576 | sha256sum' |
+		grep -q "$(sha <"$LAB_DIR/www/1m.bin")"
+	run pod_sh 'echo data | timeout 20 ncat --proxy proxy-pod:8080 --proxy-type socks5 --proxy-dns remote example.com 22'
+	[ "$status" != 0 ]
+	logged client=client adapter=socks host=example.com port=22 verdict=deny reason=not-listed
+}
+
+@test "git: over SOCKS 5" {
+	need git
+	run pod_sh 'git -c http.proxy=socks5h://proxy-pod:8080 clone -q https://test.googleapis.com/git/demo.git /tmp/git-socks
+		git -C /tmp/git-socks fsck'
+	[ "$status" = 0 ]
+	run in_pod git -c http.proxy=socks5h://proxy-pod:8080 clone https://example.com/x.git /tmp/git-socks-x
+	[[ "$status" != 0 && "$output" == *SOCKS5*"(2)"* ]]
+}
+
+@test "Python: requests over SOCKS 5" { need_python requests; need_python socks; library requests_socks; }
+
 # --- other programs ---
 
 @test "wget" {

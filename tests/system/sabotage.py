@@ -2,7 +2,7 @@
 
 usage: sabotage.py MODE PID-IN-POD [PID-IN-OTHER-POD]
   identity   what the pod sends to the gate goes to the other pod's gate listener: it now speaks as the other pod
-  open       an open proxy answers the pod instead of the gate: any CONNECT, any absolute-form request, any direct connection, from the
+  open       an open proxy answers the pod instead of the gate: any CONNECT, SOCKS or absolute-form request, any direct connection, from the
              host's own network; no name, address or server name is checked
   dns        an open resolver answers the pod's DNS questions from the host's own network
 Prints "ready" when it is in place, and ends by SIGTERM or after 60 s.
@@ -54,9 +54,26 @@ def as_other(conn, _, other):
     relay(conn, up)
 
 
+def open_socks(conn):
+    """What the client wants, after a greeting whose first byte is read; told that it is there."""
+    conn.recv(conn.recv(1)[0], socket.MSG_WAITALL)
+    conn.sendall(b"\5\0")
+    kind = conn.recv(4, socket.MSG_WAITALL)[3]
+    host = conn.recv({1: 4, 4: 16}.get(kind) or conn.recv(1)[0], socket.MSG_WAITALL)
+    port = int.from_bytes(conn.recv(2, socket.MSG_WAITALL), "big")
+    conn.sendall(b"\5\0\0\1" + bytes(6))
+    return host.decode() if kind == 3 else socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, host), port
+
+
 def open_proxy(conn, target, _):
+    head = b""
     if target[0] in ("198.18.0.1", "fd5a:5354:4b44::1"):
-        head = b""
+        head = conn.recv(1)
+        if not head:
+            return
+    if head == b"\5":
+        target = open_socks(conn)
+    elif head:
         while b"\r\n\r\n" not in head:
             more = conn.recv(65536)
             if not more:

@@ -12,6 +12,7 @@ BIG = "://storage.googleapis.com/bytes/16m.bin"
 HASH = "://test.googleapis.com/hash"
 PROXY = "http://proxy-pod:8080"
 DENIED = "://example.com/"
+TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
 UPLOAD = os.urandom(5 << 20)
 
 
@@ -63,6 +64,22 @@ def do_requests(want):
         reply = session.get("http" + DENIED)
         same((reply.status_code, "not-listed" in reply.text), (403, True))
     denied_https(lambda: requests.get("https" + DENIED))
+
+
+def do_requests_socks(want):
+    import requests
+    with requests.Session() as session:
+        session.proxies = dict.fromkeys(("http", "https"), "socks5h://proxy-pod:8080")
+        session.trust_env = False
+        for scheme in ("http", "https"):
+            same(sha(session.get(scheme + BIG, verify=TRUSTED).content), want)
+            same(session.put(scheme + HASH, data=UPLOAD, verify=TRUSTED).json()["sha256"], sha(UPLOAD))
+            try:
+                session.get(scheme + DENIED)
+            except requests.ConnectionError as e:
+                assert "0x02" in str(e), e
+            else:
+                raise AssertionError("a denied name was reached")
 
 
 async def aio(want):
