@@ -2,6 +2,7 @@
 #include "engine/podman.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/apply.h"
+#include "engine/bridge.h"
 #include "engine/live_container.h"
 #include "engine/run_dir.h"
 
@@ -66,13 +68,13 @@ int podman_prepare(struct house *h, const struct plan *p, uint64_t client, struc
 {
 	if (!h->podman.ready && (podman_dir(h->project, h->podman.dir, err) < 0 || find_version(h, err) < 0))
 		return -1;
-	if (judge(h, p, client, err) < 0 || podman_files_make(h->project, h->podman.dir, err) < 0)
+	if (judge(h, p, client, err) < 0 || podman_files_make(h->project, h->podman.dir, h->podman.bridge.on, err) < 0)
 		return -1;
 	(void)snprintf(h->podman.env, sizeof h->podman.env, "CONTAINERS_CONF=%s/containers.conf", h->podman.dir);
 	if (!h->podman.ready)
 		client_line(h, client, "engine: Podman; its settings and hook for this project are in %s", h->podman.dir);
 	h->podman.ready = true;
-	return 0;
+	return h->podman.bridge.on ? bridge_prepare(h, client, err) : 0;
 }
 
 /* --- looking --- */
@@ -108,6 +110,12 @@ static bool lives_in(pid_t pid, int netns)
 	       theirs.st_dev == ours.st_dev;
 }
 
+/* What Podman has told of may have ended since. */
+static bool is_there(pid_t pid)
+{
+	return kill(pid, 0) == 0 || errno != ESRCH;
+}
+
 static const json_t *entry_of(const json_t *all, const struct live_pod *p, const struct live_container *c)
 {
 	const json_t *entry;
@@ -125,6 +133,17 @@ static const json_t *entry_of(const json_t *all, const struct live_pod *p, const
 	return NULL;
 }
 
+/* Not every Podman counts them in what it tells; the hook has heard of each start. */
+static unsigned restarts_of(const struct live_container *c, unsigned told)
+{
+	const struct podman_life *l = &c->pod->podman;
+
+	for (size_t i = 0; i < l->started_count; i++)
+		if (strcmp(l->started[i].id, c->id) == 0 && l->started[i].starts > told + 1)
+			return l->started[i].starts - 1;
+	return told;
+}
+
 static void note_container(struct live_container *c, const json_t *entry)
 {
 	c->pid = 0;
@@ -137,8 +156,8 @@ static void note_container(struct live_container *c, const json_t *entry)
 	c->started_at = (time_t)json_integer_value(json_object_get(entry, "StartedAt"));
 	if (c->started_at < 0)
 		c->started_at = 0;
-	c->restarts = (unsigned)json_integer_value(json_object_get(entry, "Restarts"));
 	(void)snprintf(c->id, sizeof c->id, "%s", text_of(entry, "Id"));
+	c->restarts = restarts_of(c, (unsigned)json_integer_value(json_object_get(entry, "Restarts")));
 }
 
 static void note_pod(struct live_pod *p, const json_t *all)
@@ -153,7 +172,7 @@ static void note_pod(struct live_pod *p, const json_t *all)
 
 		any = any || entry;
 		note_container(c, entry);
-		if (c->state == CONTAINER_RUNNING && !lives_in(c->pid, p->walls.netns))
+		if (c->state == CONTAINER_RUNNING && is_there(c->pid) && !lives_in(c->pid, p->walls.netns))
 			p->outside = true;
 	}
 	p->podman.lost = !any;
@@ -371,6 +390,7 @@ static int sweep(const char *project, const char *dir, int mounts, struct err *e
 				   .limit_ms = PODMAN_QUICK_MS };
 	int rc = program_wait(&p, &a, &names, err) == 0 ? remove_pods(names, &p, &a, err) : err_wrap(err, "podman pod ps");
 
+	bridge_sweep(dir, &p);
 	if (rc == 0)
 		rc = remove_dir(dir, &a, err);
 	arena_free(&a);
@@ -383,7 +403,9 @@ int podman_sweep(const char *project, struct err *err)
 
 	if (podman_dir(project, dir, err) < 0)
 		return -1;
-	return access(dir, F_OK) == 0 ? sweep(project, dir, -1, err) : 0;
+	if (access(dir, F_OK) < 0)
+		return 0;
+	return sweep(project, dir, -1, err);
 }
 
 void podman_end(struct house *h)
@@ -393,6 +415,7 @@ void podman_end(struct house *h)
 	program_kill(&h->podman.look);
 	loop_timer_cancel(h->loop, &h->podman.not_looked);
 	json_decref(h->podman.strangers);
+	bridge_end(h);
 	if (h->podman.ready && sweep(h->project, h->podman.dir, h->host_mounts, &err) < 0)
 		log_error("%s", err.text);
 }

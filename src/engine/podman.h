@@ -14,9 +14,11 @@ enum { PODMAN_REMOVALS = 5, PODMAN_AGAIN_MS = 300 };
 
 /* Is Podman there, and may the plan run on it? Writes the project's files. Lines for people go to the client. */
 int podman_prepare(struct house *h, const struct plan *p, uint64_t client, struct err *err);
-/* From the hook: a container of the pod is about to start in this namespace. The client is answered when the gate serves it, or with
+/* From the hook: a container (its id) of the pod is about to start in this namespace. The client is answered when the gate serves it, or with
  * the reason why not. netns: stolen. */
-void podman_attach(struct house *h, uint64_t client, const char *pod, int netns);
+void podman_attach(struct house *h, uint64_t client, const char *pod, const char *container, int netns);
+/* All hooks of the pod that wait: yes (NULL), or why not. */
+void podman_answer_hooks(struct live_pod *p, const struct err *why);
 /* Asks Podman what runs, and notes it in the pods' containers. Looks are numbered; this returns the number of the first one that begins
  * from now on. When it is over all are told who may wait for it: podman_on_look, apply_on_look, serve_on_look. */
 unsigned podman_look(struct house *h);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sha256.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +101,7 @@ static bool wants_runc(void)
 
 /* Limits of what this machine allows: Podman's own default cannot be set without CAP_SYS_RESOURCE. A directory that is not there would
  * be an error. */
-static const char *containers_conf(const char *hooks, struct arena *a)
+static const char *containers_conf(const char *hooks, const char *networks, struct arena *a)
 {
 	static const char *const others[] = { "/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d" };
 	const unsigned long long files = limit_of(RLIMIT_NOFILE, NOFILE_MOST),
@@ -110,11 +111,14 @@ static const char *containers_conf(const char *hooks, struct arena *a)
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		if (access(others[i], F_OK) == 0)
 			dirs = arena_printf(a, "%s, \"%s\"", dirs, others[i]);
-	return arena_printf(a,
-			    "# Written by stockade up --engine podman.\n[containers]\n"
-			    "default_ulimits = [\"nofile=%llu:%llu\", \"nproc=%llu:%llu\"]\ndefault_capabilities = []\ncgroupns = "
-			    "\"private\"\n[engine]\nhooks_dir = [%s]\n%s",
-			    files, files, processes, processes, dirs, wants_runc() ? "runtime = \"runc\"\n" : "");
+	return arena_printf(
+		a,
+		"# Written by stockade up --engine podman.\n[containers]\n"
+		"default_ulimits = [\"nofile=%llu:%llu\", \"nproc=%llu:%llu\"]\ndefault_capabilities = []\ncgroupns = "
+		"\"private\"\n[engine]\nhooks_dir = [%s]\n%s%s",
+		files, files, processes, processes, dirs, wants_runc() ? "runtime = \"runc\"\n" : "",
+		networks ? arena_printf(a, "[network]\nnetwork_backend = \"netavark\"\nnetwork_config_dir = \"%s\"\n", networks)
+			 : "");
 }
 
 /* A project's name as a regular expression. */
@@ -162,30 +166,47 @@ static int own_path(char ret[static PODMAN_PATH], struct err *err)
 	return access(ret, X_OK) < 0 ? err_set(err, ERR_FAULT, "the program %.300s is not there any more; start it anew", ret) : 0;
 }
 
-static int write_all(const char *project, const char *dir, struct arena *a, struct err *err)
+static int write_all(const char *project, const char *dir, bool bridge, struct arena *a, struct err *err)
 {
-	char hooks[PODMAN_PATH], filters[PODMAN_PATH], pods[PODMAN_PATH], program[PODMAN_PATH], run_dir[PODMAN_PATH];
+	char hooks[PODMAN_PATH], filters[PODMAN_PATH], pods[PODMAN_PATH], networks[PODMAN_PATH], program[PODMAN_PATH],
+		run_dir[PODMAN_PATH];
 	const char *filter = guard_seccomp_profile(a, err);
 
 	if (!filter || own_path(program, err) < 0 || control_run_dir(project, run_dir, sizeof run_dir, err) < 0 ||
 	    check_plain(program, err) < 0 || check_plain(run_dir, err) < 0 || check_plain(dir, err) < 0)
 		return -1;
 	if (make_dir(dir, "hooks.d", 0700, hooks, err) < 0 || make_dir(dir, "seccomp", 0700, filters, err) < 0 ||
-	    make_dir(dir, "pods", 0700, pods, err) < 0)
+	    make_dir(dir, "pods", 0700, pods, err) < 0 || (bridge && make_dir(dir, "networks", 0700, networks, err) < 0))
 		return -1;
 	return write_file(filters, PODMAN_SECCOMP, 0600, filter, err) < 0 ||
 			       write_file(hooks, arena_printf(a, "stockade-%s.json", project), 0600,
 					  hook_json(project, run_dir, program, a), err) < 0 ||
-			       write_file(dir, "containers.conf", 0600, containers_conf(hooks, a), err) < 0
+			       write_file(dir, "containers.conf", 0600, containers_conf(hooks, bridge ? networks : NULL, a), err) <
+				       0
 		       ? -1
 		       : 0;
 }
 
-int podman_files_make(const char *project, const char *dir, struct err *err)
+int podman_files_make(const char *project, const char *dir, bool bridge, struct err *err)
 {
 	struct arena a = { 0 };
 	FD_CLOSE int made = run_dir_make(dir, err);
-	const int rc = made < 0 ? -1 : write_all(project, dir, &a, err);
+	const int rc = made < 0 ? -1 : write_all(project, dir, bridge, &a, err);
+
+	arena_free(&a);
+	return rc;
+}
+
+/* Podman makes this of a network's name too, and wants nothing but that no two are the same. */
+int podman_files_network(const char *dir, const struct bridge_wire *w, const char *project, struct err *err)
+{
+	char id[SHA256_DIGEST_STRING_LENGTH], networks[PODMAN_PATH];
+	struct arena a = { 0 };
+
+	(void)SHA256Data((const uint8_t *)w->network, strlen(w->network), id);
+	(void)snprintf(networks, sizeof networks, "%s/networks", dir);
+	const int rc =
+		write_file(networks, arena_printf(&a, "%s.json", w->network), 0600, plan_bridge_network(w, project, id, &a), err);
 
 	arena_free(&a);
 	return rc;
@@ -212,7 +233,7 @@ static int write_volume(const char *volumes, const struct volume *v, struct err 
 	return 0;
 }
 
-static int write_pod(const char *dir, const struct plan *p, const struct plan_pod *pod, const struct podman_pod *how,
+static int write_pod(const char *dir, const struct plan *p, const struct plan_pod *pod, const struct podman_pod *how, bool bridge,
 		     struct arena *a, struct err *err)
 {
 	char volumes[PODMAN_PATH];
@@ -222,14 +243,16 @@ static int write_pod(const char *dir, const struct plan *p, const struct plan_po
 	for (size_t i = 0; i < pod->pod->volume_count; i++)
 		if (write_volume(volumes, &pod->pod->volumes[i], err) < 0)
 			return -1;
-	return write_file(dir, "hosts", 0644, pod->hosts, err) < 0 ||
-			       write_file(dir, "resolv.conf", 0644, pod->resolv_conf, err) < 0
+	const char *hosts = bridge ? plan_bridge_hosts(pod, a) : pod->hosts;
+	const char *resolv_conf = bridge ? plan_bridge_resolv(p, a) : pod->resolv_conf;
+
+	return write_file(dir, "hosts", 0644, hosts, err) < 0 || write_file(dir, "resolv.conf", 0644, resolv_conf, err) < 0
 		       ? -1
 		       : write_file(dir, "pod.json", 0600, plan_podman(p, pod, how, a), err);
 }
 
 int podman_files_pod(const char *dir, const struct plan *p, const struct plan_pod *pod, const char *project, bool init_restarts,
-		     char ret[static PODMAN_PATH], struct err *err)
+		     bool bridge, char ret[static PODMAN_PATH], struct err *err)
 {
 	char path[PODMAN_PATH], pods[PODMAN_PATH];
 	struct arena a = { 0 };
@@ -238,7 +261,7 @@ int podman_files_pod(const char *dir, const struct plan *p, const struct plan_po
 	if (make_dir(pods, pod->pod->name, 0755, path, err) < 0)
 		return -1;
 	const struct podman_pod how = { project, path, PODMAN_SECCOMP, init_restarts };
-	const int rc = write_pod(path, p, pod, &how, &a, err);
+	const int rc = write_pod(path, p, pod, &how, bridge, &a, err);
 
 	arena_free(&a);
 	if (rc == 0)

@@ -4,10 +4,11 @@
 
 #include <jansson.h>
 
+#include "engine/bridge_life.h"
 #include "engine/podman_files.h"
 #include "engine/program.h"
 
-enum { PODMAN_WAITERS = 16 };
+enum { PODMAN_WAITERS = 16, PODMAN_STARTED = 64 };
 
 struct house;
 
@@ -21,6 +22,7 @@ struct podman {
 	bool look_again;
 	struct timer not_looked;
 	char problem[800]; /* why the last look failed, "" */
+	struct bridge bridge;
 	json_t *strangers; /* pods with the project's label that are none of its own, as ps shows them; NULL: none */
 };
 
@@ -34,6 +36,12 @@ struct podman_life {
 	unsigned removals;                /* tried in a row */
 	uint64_t waiters[PODMAN_WAITERS]; /* clients: hooks that wait for the gate's word; 0: a free place */
 	struct timer patience;            /* with the gate */
+	struct bridge_life bridge;
+	struct {
+		char id[72];
+		unsigned starts;
+	} started[PODMAN_STARTED]; /* containers, as the hook tells: not every Podman counts restarts */
+	size_t started_count;
 };
 
 #endif

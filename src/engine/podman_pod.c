@@ -1,13 +1,11 @@
 /* One pod on Podman, a chain of commands: is there an old one of that name, and is it ours -> remove it -> empty its directory -> write
  * its files -> `podman kube play`, during which the hook calls -> look where its containers are. At the end: remove it, and its
  * directory. One command at a time; whatever fails takes the pod away whole. */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/fd.h"
 #include "base/log.h"
+#include "engine/bridge.h"
 #include "engine/live_container.h"
 #include "engine/live_port.h"
 #include "engine/podman.h"
@@ -23,6 +21,7 @@ static struct live_pod *of_call(struct program_call *c)
 }
 
 static void take_away(struct live_pod *p);
+static int begin(struct live_pod *p, struct err *err);
 
 /* The pod cannot go on; it is taken from Podman first. */
 static void give_up(struct live_pod *p, const struct err *why)
@@ -48,109 +47,6 @@ static void failed(struct live_pod *p, const char *what, const char *errors)
 
 	(void)err_set(&why, ERR_FAULT, "%s: %.700s", what, errors[0] ? errors : "it did not end in time");
 	give_up(p, &why);
-}
-
-/* --- hooks --- */
-
-static void answer_hooks(struct live_pod *p, const struct err *why)
-{
-	loop_timer_cancel(p->house->loop, &p->podman.patience);
-	for (size_t i = 0; i < PODMAN_WAITERS; i++) {
-		if (p->podman.waiters[i])
-			client_done(p->house, p->podman.waiters[i], NULL, why, NULL, 0);
-		p->podman.waiters[i] = 0;
-	}
-}
-
-static void attached(struct gate_pod *g)
-{
-	answer_hooks((struct live_pod *)((char *)g - offsetof(struct live_pod, gate)), NULL);
-}
-
-static void out_of_patience(struct timer *t)
-{
-	struct live_pod *p = (struct live_pod *)((char *)t - offsetof(struct live_pod, podman.patience));
-	const struct err why = { .class = ERR_FAULT, .text = "the gate does not serve the pod's listeners; see supervisor.log" };
-
-	answer_hooks(p, &why);
-}
-
-static int wait_for_gate(struct live_pod *p, uint64_t client, struct err *err)
-{
-	for (size_t i = 0; i < PODMAN_WAITERS; i++) {
-		if (p->podman.waiters[i])
-			continue;
-		p->podman.waiters[i] = client;
-		p->podman.patience.expired = out_of_patience;
-		loop_timer_set(p->house->loop, &p->podman.patience, POD_ATTACH_MS);
-		return 0;
-	}
-	return err_set(err, ERR_FAULT, "too many of its containers start at once");
-}
-
-static bool same_namespace(int a, int b)
-{
-	struct stat one, other;
-
-	return a >= 0 && b >= 0 && fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_ino == other.st_ino &&
-	       one.st_dev == other.st_dev;
-}
-
-/* The pod has a new network namespace: walls around it, and those around the old one go. */
-static int change_walls(struct live_pod *p, int netns, struct err *err)
-{
-	struct pod_walls walls;
-
-	if (pod_walls_adopt(&walls, p->plan->plan, p->planned, netns, err) < 0)
-		return -1;
-	gate_link_detach(&p->house->gate, &p->gate);
-	pod_walls_close(&p->walls);
-	p->walls = walls;
-	p->gate.on_attached = attached;
-	gate_link_attach(&p->house->gate, &p->gate);
-	/* What carried a published port goes into the old namespace. It is started anew, in the new one. */
-	for (size_t i = 0; i < p->port_count; i++)
-		child_signal(&p->ports[i].child, SIGKILL);
-	log_info("pod %s: walls up around its network namespace", p->name);
-	return 0;
-}
-
-static int attach(struct live_pod *p, uint64_t client, int netns, struct err *err)
-{
-	FD_CLOSE int given = netns;
-
-	if (p->phase == POD_STOPPING || p->podman.failing || p->house->leaving)
-		return err_set(err, ERR_FINDING, "it is being stopped");
-	if (!same_namespace(given, p->walls.netns)) {
-		if (change_walls(p, fd_steal(&given), err) < 0)
-			return -1;
-	} else if (pod_walls_check(&p->walls, p->plan->plan, p->planned, err) < 0) {
-		return err_wrap(err, "reading its jail back");
-	}
-	if (wait_for_gate(p, client, err) < 0)
-		return -1;
-	if (p->gate.attached)
-		answer_hooks(p, NULL);
-	return 0;
-}
-
-void podman_attach(struct house *h, uint64_t client, const char *pod, int netns)
-{
-	struct live_pod *p = h->engine == &engine_podman ? pod_find(h, pod) : NULL;
-	struct err err = { 0 };
-	int rc;
-
-	if (p) {
-		rc = attach(p, client, netns, &err);
-	} else {
-		fd_close(&netns);
-		rc = err_set(&err, ERR_FINDING, "project %s has no such pod on Podman", h->project);
-	}
-	if (rc == 0)
-		return;
-	(void)err_wrap(&err, "pod %.80s", pod);
-	log_error("%s", err.text);
-	client_done(h, client, NULL, &err, NULL, 0);
 }
 
 /* --- the beginning --- */
@@ -188,7 +84,7 @@ static void judge_place(struct live_pod *p)
 	p->podman.look = 0;
 	if (p->house->podman.problem[0]) {
 		failed(p, "podman ps", p->house->podman.problem);
-	} else if (!p->gate.attached || p->outside || p->podman.lost) {
+	} else if ((!p->gate.attached && !bridge_is_gate(p)) || p->outside || p->podman.lost) {
 		(void)err_set(&why, ERR_FAULT,
 			      "Podman has started it without its hook, so no walls are around it; does another hooks_dir or "
 			      "CONTAINERS_CONF count?");
@@ -220,7 +116,7 @@ static void on_inspected(struct program_call *c, int code, const char *out, cons
 	p->podman.look = podman_look(p->house);
 }
 
-static void on_played(struct program_call *c, int code, const char *out, const char *errors)
+static void on_started(struct program_call *c, int code, const char *out, const char *errors)
 {
 	struct live_pod *p = of_call(c);
 	struct arena a = { 0 };
@@ -228,41 +124,167 @@ static void on_played(struct program_call *c, int code, const char *out, const c
 	size_t n = 5;
 
 	if (code != 0) {
-		failed(p, "podman kube play", errors);
+		failed(p, "podman pod inspect", errors);
 		return;
 	}
+	if (bridge_is_gate(p))
+		(void)snprintf(p->house->podman.bridge.infra, sizeof p->house->podman.bridge.infra, "%.*s", (int)strcspn(out, "\n"),
+			       out);
 	for (size_t i = 0; i < p->container_count && n + 1 < ARGS_MOST; i++)
 		argv[n++] = plan_podman_name(p->planned, p->containers[i].planned, &a);
 	run(p, argv, PODMAN_QUICK_MS, on_inspected);
 	arena_free(&a);
 }
 
+static void begin_again(struct program_call *c, int code, const char *out, const char *errors)
+{
+	struct live_pod *p = of_call(c);
+	struct err err = { 0 };
+
+	p->podman.bridge.name++;
+	if (begin(p, &err) < 0)
+		give_up(p, &err);
+}
+
+/* Podman's book of addresses outlives networks, and containers that ended in an odd way stand in it until the machine starts anew. It goes by the
+ * network's name. */
+static bool tries_another_name(struct live_pod *p, const char *errors)
+{
+	const char *const argv[] = {
+		"podman", "network", "disconnect", "--force", bridge_wire_of(p)->network, p->house->podman.bridge.infra, NULL
+	};
+
+	if (!p->house->podman.bridge.on || !strstr(errors, "IPAM error") || p->podman.bridge.name == BRIDGE_NAMES)
+		return false;
+	log_info("pod %s: %s; its network gets another name", p->name, errors);
+	if (bridge_is_gate(p))
+		begin_again(&p->podman.call, 0, "", "");
+	else
+		run(p, argv, PODMAN_QUICK_MS, begin_again);
+	return true;
+}
+
+/* Of the gate's pod also the container that holds its namespace is to be known: networks are joined to that. */
+static void on_played(struct program_call *c, int code, const char *out, const char *errors)
+{
+	struct live_pod *p = of_call(c);
+	const char *const argv[] = { "podman", "pod", "inspect", "--format", "{{.InfraContainerID}}", p->name, NULL };
+
+	if (code == 0 && bridge_is_gate(p))
+		run(p, argv, PODMAN_QUICK_MS, on_started);
+	else if (code == 0)
+		on_started(c, code, out, errors);
+	else if (!tries_another_name(p, errors))
+		failed(p, "podman kube play", errors);
+}
+
+static void play(struct live_pod *p)
+{
+	struct house *h = p->house;
+	char file[PODMAN_PATH], filters[PODMAN_PATH + 16];
+	struct arena a = { 0 };
+	struct err err = { 0 };
+	const char **argv = NULL;
+	size_t n = 0;
+
+	/* The one socket that is mounted on purpose. */
+	if ((!bridge_is_gate(p) && volumes_check("", p->planned->pod, &err) < 0) ||
+	    podman_files_pod(h->podman.dir, p->plan->plan, p->planned, h->project, h->podman.init_restarts, h->podman.bridge.on,
+			     file, &err) < 0) {
+		give_up(p, &err);
+		return;
+	}
+	(void)snprintf(filters, sizeof filters, "%s/seccomp", h->podman.dir);
+	static const char *const first[] = { "podman", "kube", "play", "--no-hosts", "--quiet", "--log-driver", "k8s-file" };
+	static const char *const none[] = { "none", NULL };
+	const char *const *networks = h->podman.bridge.on ? bridge_networks(p, &a) : none;
+
+	for (size_t i = 0; i < sizeof first / sizeof *first; i++)
+		ARENA_PUSH(&a, argv, n) = first[i];
+	for (; *networks; networks++) {
+		ARENA_PUSH(&a, argv, n) = "--network";
+		ARENA_PUSH(&a, argv, n) = *networks;
+	}
+	ARENA_PUSH(&a, argv, n) = "--seccomp-profile-root";
+	ARENA_PUSH(&a, argv, n) = filters;
+	ARENA_PUSH(&a, argv, n) = file;
+	ARENA_PUSH(&a, argv, n) = NULL;
+	run(p, argv, PODMAN_PLAY_MS, on_played);
+	arena_free(&a);
+}
+
+/* --- its network, when it has one --- */
+
+static void on_connected(struct program_call *c, int code, const char *out, const char *errors)
+{
+	struct live_pod *p = of_call(c);
+
+	if (code == 0 || strstr(errors, "already connected"))
+		play(p);
+	else if (!tries_another_name(p, errors))
+		failed(p, "podman network connect", errors);
+}
+
+static void connect_network(struct live_pod *p)
+{
+	const struct bridge_wire *w = &p->podman.bridge.wire;
+	char ip[IP_TEXT_MAX], mac[BRIDGE_MAC_TEXT];
+	const char *const argv[] = { "podman",
+				     "network",
+				     "connect",
+				     "--ip",
+				     ip_format(&w->gate, ip),
+				     "--mac-address",
+				     bridge_mac_text(w->gate_mac, mac),
+				     w->network,
+				     p->house->podman.bridge.infra,
+				     NULL };
+
+	p->podman.bridge.waits = false;
+	run(p, argv, PODMAN_QUICK_MS, on_connected);
+}
+
+void podman_gate_settled(struct house *h, const struct err *why)
+{
+	for (struct live_pod *p = h->pods, *next; p; p = next) {
+		next = p->next;
+		if (!p->podman.bridge.waits || p->phase == POD_STOPPING)
+			continue;
+		p->podman.bridge.waits = false;
+		if (why)
+			give_up(p, why);
+		else
+			connect_network(p);
+	}
+}
+
+static void make_network(struct live_pod *p)
+{
+	struct err err = { 0 };
+
+	if (podman_files_network(p->house->podman.dir, bridge_wire_of(p), p->house->project, &err) < 0)
+		give_up(p, &err);
+	else if (bridge_is_gate(p))
+		play(p);
+	else if (bridge_gate_runs(p->house))
+		connect_network(p);
+	else
+		p->podman.bridge.waits = true;
+}
+
 static void on_emptied(struct program_call *c, int code, const char *out, const char *errors)
 {
 	struct live_pod *p = of_call(c);
-	struct house *h = p->house;
-	char file[PODMAN_PATH], filters[PODMAN_PATH + 16];
-	struct err err = { 0 };
 
 	if (code != 0) {
 		failed(p, "emptying its directory", errors);
 		return;
 	}
-	if (volumes_check("", p->planned->pod, &err) < 0 ||
-	    podman_files_pod(h->podman.dir, p->plan->plan, p->planned, h->project, h->podman.init_restarts, file, &err) < 0) {
-		give_up(p, &err);
-		return;
-	}
-	(void)snprintf(filters, sizeof filters, "%s/seccomp", h->podman.dir);
-	const char *const argv[] = { "podman", "kube",         "play",     "--network",
-				     "none",   "--no-hosts",   "--quiet",  "--seccomp-profile-root",
-				     filters,  "--log-driver", "k8s-file", file,
-				     NULL };
-
-	run(p, argv, PODMAN_PLAY_MS, on_played);
+	if (!p->house->podman.bridge.on)
+		play(p);
+	else
+		make_network(p);
 }
-
-static int begin(struct live_pod *p, struct err *err);
 
 static void empty_directory(struct live_pod *p, then *next)
 {
@@ -324,6 +346,8 @@ static int begin(struct live_pod *p, struct err *err)
 
 	if (p->container_count + 8 > ARGS_MOST)
 		return err_set(err, ERR_INPUT, "a pod has at most %d containers on Podman", ARGS_MOST - 8);
+	if (p->house->podman.bridge.on && bridge_place(p, err) < 0)
+		return -1;
 	return program_start(&p->podman.call, p->house->loop, &program, on_checked, err);
 }
 
@@ -350,6 +374,8 @@ static void take_away_again(struct timer *t)
 	take_away((struct live_pod *)((char *)t - offsetof(struct live_pod, limit)));
 }
 
+static void disconnect(struct live_pod *p);
+
 /* In the end it goes without its walls, and has no way out any more, whatever Podman says. */
 static void on_removed(struct program_call *c, int code, const char *out, const char *errors)
 {
@@ -367,9 +393,46 @@ static void on_removed(struct program_call *c, int code, const char *out, const 
 			return;
 		}
 	}
+	if (p->house->podman.bridge.on && !bridge_is_gate(p) && !p->podman.bridge.disconnected) {
+		disconnect(p);
+		return;
+	}
 	podman_files_pod_dir(p->house->podman.dir, p->name, dir);
 	if (program_start(c, p->house->loop, &program, on_gone, &err) < 0)
 		on_gone(c, -1, "", err.text);
+}
+
+/* It stays where another container is on it, or the gate's pod still is; then the project's end takes it. */
+static void on_network_gone(struct program_call *c, int code, const char *out, const char *errors)
+{
+	on_removed(c, 0, "", "");
+}
+
+/* The gate's pod may have gone meanwhile. */
+static void on_disconnected(struct program_call *c, int code, const char *out, const char *errors)
+{
+	struct live_pod *p = of_call(c);
+
+	const char *const argv[] = { "podman", "network", "rm", bridge_wire_of(p)->network, NULL };
+	const struct program program = podman_program(p->house, argv, PODMAN_QUICK_MS);
+	struct err err = { 0 };
+
+	if (program_start(c, p->house->loop, &program, on_network_gone, &err) < 0)
+		on_removed(c, 0, "", "");
+}
+
+static void disconnect(struct live_pod *p)
+{
+	const char *const argv[] = {
+		"podman", "network", "disconnect", "--force", p->podman.bridge.wire.network, p->house->podman.bridge.infra, NULL
+	};
+	const struct program program = podman_program(p->house, argv, PODMAN_QUICK_MS);
+	struct err err = { 0 };
+
+	p->podman.bridge.disconnected = true;
+	if (!p->house->podman.bridge.infra[0] ||
+	    program_start(&p->podman.call, p->house->loop, &program, on_disconnected, &err) < 0)
+		on_removed(&p->podman.call, 0, "", "");
 }
 
 static void take_away(struct live_pod *p)
@@ -380,7 +443,7 @@ static void take_away(struct live_pod *p)
 	const struct err stopped = { .class = ERR_FINDING, .text = "the pod is being stopped" };
 	struct err err = { 0 };
 
-	answer_hooks(p, &stopped);
+	podman_answer_hooks(p, &stopped);
 	loop_timer_cancel(p->house->loop, &p->limit);
 	(void)snprintf(seconds, sizeof seconds, "%u", (p->podman.stop_ms + 999) / 1000);
 	program_kill(&p->podman.call);
@@ -401,8 +464,10 @@ static void clear(struct live_pod *p)
 {
 	const struct err why = { .class = ERR_FINDING, .text = "the pod is gone" };
 
-	answer_hooks(p, &why);
+	podman_answer_hooks(p, &why);
 	program_kill(&p->podman.call);
+	if (p->house->podman.bridge.on)
+		bridge_leave(p);
 }
 
 const struct pod_engine engine_podman = { .name = "podman", .begin = begin, .stop = stop, .clear = clear };

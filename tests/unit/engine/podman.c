@@ -64,7 +64,7 @@ static void test_files(void **state)
 	assert_int_equal(podman_dir("a.b-1", dir, &err), 0);
 	/* Twice: they are written in place of older ones. */
 	for (int i = 0; i < 2; i++)
-		if (podman_files_make("a.b-1", dir, &err) < 0)
+		if (podman_files_make("a.b-1", dir, false, &err) < 0)
 			fail_msg("%s", err.text);
 	assert_int_equal(stat(dir, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);

@@ -38,7 +38,7 @@ void walls_raise(struct walls *w)
 	w->userns = container_userns(UID_BASE, &err);
 	w->netns = w->userns < 0 ? -1 : netns_create(&pod.v4, &pod.v6, &err);
 	if (w->netns < 0 || netns_run(w->netns, jail, (void *)plan_ruleset(&plan, &pod, &a), &w->drops, 1, &err) < 0 ||
-	    netns_listeners(w->netns, w->listeners, &err) < 0)
+	    netns_listeners(w->netns, NULL, w->listeners, &err) < 0)
 		fail_msg("%s", err.text);
 	arena_free(&a);
 }
