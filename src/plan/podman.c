@@ -2,110 +2,12 @@
  * left to be made, or to be left behind, by Podman. */
 #include "plan/podman.h"
 
-#include <stdio.h>
-
-/* --- text --- */
-
-struct json {
-	struct arena *a;
-	char *text;
-	size_t n, room;
-	bool comma; /* something stands before on this level */
-};
-
-static void put(struct json *j, const char *s, size_t n)
-{
-	if (j->n + n + 1 > j->room) {
-		const size_t room = 2 * (j->n + n + 1);
-		char *more = arena_alloc(j->a, room);
-
-		if (j->n)
-			memcpy(more, j->text, j->n);
-		j->text = more;
-		j->room = room;
-	}
-	memcpy(j->text + j->n, s, n);
-	j->n += n;
-	j->text[j->n] = '\0';
-}
-
-static void put_text(struct json *j, const char *s)
-{
-	put(j, s, strlen(s));
-}
-
-static void put_string(struct json *j, const char *s)
-{
-	char escaped[8];
-
-	put_text(j, "\"");
-	for (; *s; s++) {
-		const unsigned char c = (unsigned char)*s;
-
-		if (c >= 0x20 && c != 0x7f && c != '"' && c != '\\') {
-			put(j, s, 1);
-			continue;
-		}
-		(void)snprintf(escaped, sizeof escaped, "\\u%04x", c);
-		put_text(j, escaped);
-	}
-	put_text(j, "\"");
-}
-
-static void separate(struct json *j)
-{
-	if (j->comma)
-		put_text(j, ",");
-	j->comma = true;
-}
-
-static void open_key(struct json *j, const char *key, const char *bracket)
-{
-	separate(j);
-	if (key) {
-		put_string(j, key);
-		put_text(j, ":");
-	}
-	put_text(j, bracket);
-	j->comma = false;
-}
-
-static void close_with(struct json *j, const char *bracket)
-{
-	put_text(j, bracket);
-	j->comma = true;
-}
-
-static void string(struct json *j, const char *key, const char *value)
-{
-	if (!value)
-		return;
-	open_key(j, key, "");
-	put_string(j, value);
-	j->comma = true;
-}
-
-/* A number or a bool. */
-static void bare(struct json *j, const char *key, const char *value)
-{
-	open_key(j, key, value);
-	j->comma = true;
-}
-
-static void strings(struct json *j, const char *key, const struct strings *list)
-{
-	if (list->count == 0)
-		return;
-	open_key(j, key, "[");
-	for (size_t i = 0; i < list->count; i++)
-		string(j, NULL, list->items[i]);
-	close_with(j, "]");
-}
+#include "plan/json_out.h"
 
 /* --- mounts --- */
 
 struct rendering {
-	struct json j;
+	struct json_out j;
 	const struct plan *plan;
 	const struct plan_pod *pod;
 	const struct podman_pod *how;
@@ -153,34 +55,34 @@ enum { OWN_FILES = sizeof own_files / sizeof own_files[0] };
 
 static void put_mount(struct rendering *r, const struct volume_mount *m, bool ro)
 {
-	open_key(&r->j, NULL, "{");
-	string(&r->j, "name", arena_printf(r->j.a, "m%u", r->mounts++));
-	string(&r->j, "mountPath", m->path);
+	json_out_open(&r->j, NULL, "{");
+	json_out_string(&r->j, "name", arena_printf(r->j.a, "m%u", r->mounts++));
+	json_out_string(&r->j, "mountPath", m->path);
 	if (ro)
-		bare(&r->j, "readOnly", "true");
-	close_with(&r->j, "}");
+		json_out_bare(&r->j, "readOnly", "true");
+	json_out_close(&r->j, "}");
 }
 
 static void put_volume(struct rendering *r, const char *path)
 {
-	open_key(&r->j, NULL, "{");
-	string(&r->j, "name", arena_printf(r->j.a, "m%u", r->mounts++));
-	open_key(&r->j, "hostPath", "{");
-	string(&r->j, "path", path);
-	close_with(&r->j, "}");
-	close_with(&r->j, "}");
+	json_out_open(&r->j, NULL, "{");
+	json_out_string(&r->j, "name", arena_printf(r->j.a, "m%u", r->mounts++));
+	json_out_open(&r->j, "hostPath", "{");
+	json_out_string(&r->j, "path", path);
+	json_out_close(&r->j, "}");
+	json_out_close(&r->j, "}");
 }
 
 /* Both of the following see the same containers and mounts in the same order. */
 static void container_mounts(struct rendering *r, const struct container *c)
 {
-	open_key(&r->j, "volumeMounts", "[");
+	json_out_open(&r->j, "volumeMounts", "[");
 	for (size_t i = 0; i < c->mount_count; i++)
 		put_mount(r, &c->mounts[i], read_only(r, &c->mounts[i]));
 	for (size_t i = 0; i < OWN_FILES; i++)
 		if (!mounts_at(c, own_files[i].path))
 			put_mount(r, &own_files[i], true);
-	close_with(&r->j, "]");
+	json_out_close(&r->j, "]");
 }
 
 static void container_volumes(struct rendering *r, const struct container *c)
@@ -199,70 +101,70 @@ static void environment(struct rendering *r, const struct container *c)
 	struct pair *proxies;
 	const size_t count = plan_proxy_env(r->plan, c, r->j.a, &proxies);
 
-	open_key(&r->j, "env", "[");
+	json_out_open(&r->j, "env", "[");
 	for (size_t i = 0; i < count + c->env_count; i++) {
 		const struct pair *p = i < count ? &proxies[i] : &c->env[i - count];
 
-		open_key(&r->j, NULL, "{");
-		string(&r->j, "name", p->name);
-		string(&r->j, "value", p->value ? p->value : "");
-		close_with(&r->j, "}");
+		json_out_open(&r->j, NULL, "{");
+		json_out_string(&r->j, "name", p->name);
+		json_out_string(&r->j, "value", p->value ? p->value : "");
+		json_out_close(&r->j, "}");
 	}
-	close_with(&r->j, "]");
+	json_out_close(&r->j, "]");
 }
 
 static void security(struct rendering *r, const struct container *c)
 {
-	struct json *j = &r->j;
+	struct json_out *j = &r->j;
 
-	open_key(j, "securityContext", "{");
-	bare(j, "allowPrivilegeEscalation", "false");
-	open_key(j, "capabilities", "{");
-	open_key(j, "drop", "[");
-	string(j, NULL, "ALL");
-	close_with(j, "]");
-	close_with(j, "}");
+	json_out_open(j, "securityContext", "{");
+	json_out_bare(j, "allowPrivilegeEscalation", "false");
+	json_out_open(j, "capabilities", "{");
+	json_out_open(j, "drop", "[");
+	json_out_string(j, NULL, "ALL");
+	json_out_close(j, "]");
+	json_out_close(j, "}");
 	if (c->run_as_user >= 0)
-		bare(j, "runAsUser", arena_printf(j->a, "%lld", (long long)c->run_as_user));
+		json_out_bare(j, "runAsUser", arena_printf(j->a, "%lld", (long long)c->run_as_user));
 	if (c->run_as_group >= 0)
-		bare(j, "runAsGroup", arena_printf(j->a, "%lld", (long long)c->run_as_group));
+		json_out_bare(j, "runAsGroup", arena_printf(j->a, "%lld", (long long)c->run_as_group));
 	if (c->read_only_root)
-		bare(j, "readOnlyRootFilesystem", "true");
-	close_with(j, "}");
+		json_out_bare(j, "readOnlyRootFilesystem", "true");
+	json_out_close(j, "}");
 }
 
 static void resources(struct rendering *r, const struct container *c)
 {
-	struct json *j = &r->j;
+	struct json_out *j = &r->j;
 
 	if (!c->memory_limit && !c->cpu_limit_milli)
 		return;
-	open_key(j, "resources", "{");
-	open_key(j, "limits", "{");
+	json_out_open(j, "resources", "{");
+	json_out_open(j, "limits", "{");
 	if (c->memory_limit)
-		string(j, "memory", arena_printf(j->a, "%llu", (unsigned long long)c->memory_limit));
+		json_out_string(j, "memory", arena_printf(j->a, "%llu", (unsigned long long)c->memory_limit));
 	if (c->cpu_limit_milli)
-		string(j, "cpu", arena_printf(j->a, "%um", c->cpu_limit_milli));
-	close_with(j, "}");
-	close_with(j, "}");
+		json_out_string(j, "cpu", arena_printf(j->a, "%um", c->cpu_limit_milli));
+	json_out_close(j, "}");
+	json_out_close(j, "}");
 }
 
 static void container(struct rendering *r, const struct container *c)
 {
-	struct json *j = &r->j;
+	struct json_out *j = &r->j;
 
-	open_key(j, NULL, "{");
-	string(j, "name", c->name);
-	string(j, "image", c->image);
-	string(j, "imagePullPolicy", "Never");
-	strings(j, "command", &c->command);
-	strings(j, "args", &c->args);
-	string(j, "workingDir", c->working_dir);
+	json_out_open(j, NULL, "{");
+	json_out_string(j, "name", c->name);
+	json_out_string(j, "image", c->image);
+	json_out_string(j, "imagePullPolicy", "Never");
+	json_out_strings(j, "command", &c->command);
+	json_out_strings(j, "args", &c->args);
+	json_out_string(j, "workingDir", c->working_dir);
 	environment(r, c);
 	security(r, c);
 	resources(r, c);
 	container_mounts(r, c);
-	close_with(j, "}");
+	json_out_close(j, "}");
 }
 
 static size_t count_run(const struct container *list, size_t count)
@@ -278,11 +180,11 @@ static void containers(struct rendering *r, const char *key, const struct contai
 {
 	if (count_run(list, count) == 0)
 		return;
-	open_key(&r->j, key, "[");
+	json_out_open(&r->j, key, "[");
 	for (size_t i = 0; i < count; i++)
 		if (!list[i].jailer)
 			container(r, &list[i]);
-	close_with(&r->j, "]");
+	json_out_close(&r->j, "]");
 }
 
 static void volumes(struct rendering *r)
@@ -290,22 +192,22 @@ static void volumes(struct rendering *r)
 	const struct pod *p = r->pod->pod;
 
 	r->mounts = 0;
-	open_key(&r->j, "volumes", "[");
+	json_out_open(&r->j, "volumes", "[");
 	for (size_t i = 0; i < p->init_container_count; i++)
 		if (!p->init_containers[i].jailer)
 			container_volumes(r, &p->init_containers[i]);
 	for (size_t i = 0; i < p->container_count; i++)
 		if (!p->containers[i].jailer)
 			container_volumes(r, &p->containers[i]);
-	close_with(&r->j, "]");
+	json_out_close(&r->j, "]");
 }
 
 /* --- the pod --- */
 
 static void own_marks(struct rendering *r)
 {
-	string(&r->j, PODMAN_PROJECT, r->how->project);
-	string(&r->j, PODMAN_POD, r->pod->pod->name);
+	json_out_string(&r->j, PODMAN_PROJECT, r->how->project);
+	json_out_string(&r->j, PODMAN_POD, r->pod->pod->name);
 }
 
 static bool is_own(const char *label)
@@ -316,23 +218,23 @@ static bool is_own(const char *label)
 static void metadata(struct rendering *r)
 {
 	const struct pod *p = r->pod->pod;
-	struct json *j = &r->j;
+	struct json_out *j = &r->j;
 
-	open_key(j, "metadata", "{");
-	string(j, "name", p->name);
-	open_key(j, "labels", "{");
+	json_out_open(j, "metadata", "{");
+	json_out_string(j, "name", p->name);
+	json_out_open(j, "labels", "{");
 	for (size_t i = 0; i < p->label_count; i++)
 		if (!is_own(p->labels[i].name))
-			string(j, p->labels[i].name, p->labels[i].value ? p->labels[i].value : "");
+			json_out_string(j, p->labels[i].name, p->labels[i].value ? p->labels[i].value : "");
 	own_marks(r);
-	close_with(j, "}");
-	open_key(j, "annotations", "{");
+	json_out_close(j, "}");
+	json_out_open(j, "annotations", "{");
 	own_marks(r);
 	/* Otherwise Podman runs init containers at the first start only. */
-	string(j, "io.podman.annotations.init.container.type", "always");
-	string(j, "seccomp.security.alpha.kubernetes.io/pod", arena_printf(j->a, "localhost/%s", r->how->seccomp));
-	close_with(j, "}");
-	close_with(j, "}");
+	json_out_string(j, "io.podman.annotations.init.container.type", "always");
+	json_out_string(j, "seccomp.security.alpha.kubernetes.io/pod", arena_printf(j->a, "localhost/%s", r->how->seccomp));
+	json_out_close(j, "}");
+	json_out_close(j, "}");
 }
 
 static bool changes_restarts(const struct plan_pod *pod, bool init_restarts)
@@ -354,17 +256,17 @@ const char *plan_podman(const struct plan *p, const struct plan_pod *pod, const 
 {
 	struct rendering r = { .j = { .a = a }, .plan = p, .pod = pod, .how = how };
 
-	put_text(&r.j, "{");
-	string(&r.j, "apiVersion", "v1");
-	string(&r.j, "kind", "Pod");
+	json_out_text(&r.j, "{");
+	json_out_string(&r.j, "apiVersion", "v1");
+	json_out_string(&r.j, "kind", "Pod");
 	metadata(&r);
-	open_key(&r.j, "spec", "{");
-	string(&r.j, "restartPolicy", restarts(&r));
+	json_out_open(&r.j, "spec", "{");
+	json_out_string(&r.j, "restartPolicy", restarts(&r));
 	containers(&r, "initContainers", pod->pod->init_containers, pod->pod->init_container_count);
 	containers(&r, "containers", pod->pod->containers, pod->pod->container_count);
 	volumes(&r);
-	close_with(&r.j, "}");
-	put_text(&r.j, "}\n");
+	json_out_close(&r.j, "}");
+	json_out_text(&r.j, "}\n");
 	return r.j.text;
 }
 

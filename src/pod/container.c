@@ -124,16 +124,8 @@ static int enter_namespaces(const struct start *s, struct err *err)
 	struct arena a = { 0 };
 	int *trees = arena_array(&a, spec->mount_count + 1, sizeof *trees);
 
-	if (cgroup_join(s->cgroup, err) < 0)
+	if (process_enter_pod(spec, s->cgroup, trees, err) < 0)
 		return -1;
-	if (setns(spec->netns, CLONE_NEWNET) < 0)
-		return err_errno(err, "cannot enter the pod's network namespace");
-	if (rootfs_take_sources(spec, trees, err) < 0)
-		return -1;
-	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP) < 0)
-		return err_errno(err, "cannot make the container's namespaces");
-	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 || setdomainname("", 0) < 0)
-		return err_errno(err, "cannot set the host name '%s'", spec->hostname);
 	if (rootfs_enter(spec, trees, err) < 0)
 		return -1;
 	arena_free(&a);
@@ -209,15 +201,23 @@ static int check_spec(const struct container_spec *spec, struct err *err)
 	return 0;
 }
 
-pid_t container_start(const struct container_spec *spec, struct err *err)
+int container_begin(const struct container_spec *spec, struct cgroup *ret, struct err *err)
 {
 	const struct cgroup_limits limits = { .memory = spec->memory_limit,
 					      .cpu_milli = spec->cpu_limit_milli,
 					      .pids = spec->pids_limit };
+
+	return check_spec(spec, err) < 0 || guard_seccomp_prepare(false, err) < 0 ||
+			       cgroup_make(ret, spec->cgroup, &limits, err) < 0
+		       ? -1
+		       : 0;
+}
+
+pid_t container_start(const struct container_spec *spec, struct err *err)
+{
 	struct cgroup cgroup;
 
-	if (check_spec(spec, err) < 0 || guard_seccomp_prepare(false, err) < 0 ||
-	    cgroup_make(&cgroup, spec->cgroup, &limits, err) < 0)
+	if (container_begin(spec, &cgroup, err) < 0)
 		return -1;
 	process_give_pipes(spec);
 	const pid_t pid = start(spec, &cgroup, err);

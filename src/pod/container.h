@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "plan/manifest.h"
+#include "plan/oci.h"
 
 /* A bind mount, an empty tmpfs or given files, at `target` in the container. */
 struct container_mount {
@@ -53,7 +54,10 @@ struct container_spec {
 	int netns;
 	int userns;   /* the pod's user namespace (container_userns), shared by its containers */
 	bool foreign; /* container_enter: another runtime has made the container. The process has that one's filters, not ours, is in
-				 no cgroup of it, and in a user namespace only where it has one */
+				 a cgroup of it only when one is named, and in a user namespace only where it has one */
+	const struct oci_runtime
+		*runtime;     /* what runs it (pod/runtime.h); NULL: we ourselves. container_enter: whose own exec is the only
+					      way in (runsc), pidfd is of the keeper then */
 	bool die_with_parent; /* run: PDEATHSIG chain, so that SIGKILL of the parent takes everything down */
 };
 
@@ -64,9 +68,14 @@ int container_userns(uint32_t uid_base, struct err *err);
  * return before the program was executed: a program that is not found or not executable is an error here (ERR_INPUT), nothing left
  * behind. */
 pid_t container_start(const struct container_spec *spec, struct err *err);
+/* Its first part, for pod/runtime.h: looks at the spec, and makes the cgroup. */
+struct cgroup;
+int container_begin(const struct container_spec *spec, struct cgroup *ret, struct err *err);
 /* Frees the cgroup after the container has ended. */
 void container_cleanup(const struct container_spec *spec);
 
+/* Of a pidfd, as this process counts; 0, which is nobody, when it has ended. */
+pid_t container_pid(int pidfd);
 /* More code in a running container (pidfd of its pid 1): joins all its namespaces and cgroup, takes on the same identity and
  * restrictions, then runs fn(arg) and exits with its result, or, if fn is NULL, executes spec->argv. Only argv, envp, cwd, uid,
  * gid, stdio, terminal and cgroup of the spec are used. fn finds no file open but 0, 1 and 2; what runs inside dies with the caller.

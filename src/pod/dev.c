@@ -37,7 +37,7 @@ static int make_nodes(int dev, struct err *err)
 	return mkdirat(dev, "pts", 0755) < 0 || mkdirat(dev, "shm", 0755) < 0 ? err_errno(err, "cannot fill /dev") : 0;
 }
 
-static int mount_pts(int root, uint32_t owner, struct err *err)
+int rootfs_mount_pts(int root, uint32_t owner, struct err *err)
 {
 	FD_CLOSE int context = fsopen("devpts", FSOPEN_CLOEXEC);
 	char group[16];
@@ -65,7 +65,8 @@ int rootfs_mount_dev(int root, uint32_t owner, struct err *err)
 	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
 	FD_CLOSE int dev = mounts_tmpfs(&of_dev, err);
 
-	if (dev < 0 || make_nodes(dev, err) < 0 || mounts_attach(dev, root, "/dev", err) < 0 || mount_pts(root, owner, err) < 0)
+	if (dev < 0 || make_nodes(dev, err) < 0 || mounts_attach(dev, root, "/dev", err) < 0 ||
+	    rootfs_mount_pts(root, owner, err) < 0)
 		return -1;
 	FD_CLOSE int shm = mounts_tmpfs(&of_shm, err);
 

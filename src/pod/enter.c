@@ -15,6 +15,7 @@
 #include "pod/cgroup.h"
 #include "pod/container.h"
 #include "pod/process.h"
+#include "pod/runtime.h"
 
 enum { NAMESPACES = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID };
 
@@ -42,20 +43,31 @@ static int go_in(const struct entry *e, struct err *err)
 	if (setns(e->pidfd, NAMESPACES) < 0 || (setns(e->pidfd, CLONE_NEWUSER) < 0 && !is_here(e)))
 		return errno == ESRCH ? err_set(err, ERR_INPUT, "the container has ended")
 				      : err_errno(err, "cannot enter the container's namespaces");
-	return process_restrict(e->spec->uid, e->spec->gid, e->filters, err);
+	return e->spec->runtime ? runtime_restrict(err) : process_restrict(e->spec->uid, e->spec->gid, e->filters, err);
+}
+
+/* The runtime looks for the working directory itself. Its exec lasts as long as the program, so the terminal can be its own. */
+static int settle(const struct entry *e, struct err *err)
+{
+	struct container_spec spec = *e->spec;
+
+	if (spec.runtime)
+		spec.cwd = "/";
+	spec.runtime = NULL;
+	return process_settle(&spec, e->report, err);
 }
 
 static _Noreturn void inside(const struct entry *e)
 {
 	struct err err;
 
-	if (process_die_with(e->parent, &err) < 0 || process_settle(e->spec, e->report, &err) < 0)
+	if (process_die_with(e->parent, &err) < 0 || settle(e, &err) < 0)
 		process_fail(e->report, &err);
 	if (e->fn) {
 		(void)close(e->report);
 		_exit(e->fn(e->arg));
 	}
-	(void)process_execute(e->spec, &err);
+	(void)(e->spec->runtime ? runtime_execute(e->spec, &err) : process_execute(e->spec, &err));
 	process_fail(e->report, &err);
 }
 
@@ -129,8 +141,7 @@ static pid_t enter(struct entry *e, struct err *err)
 	return first < 0 ? (pid_t)err_errno(err, "cannot start a child process") : await(first, answer_end, report_end, err);
 }
 
-/* 0, which is nobody, when it has ended. */
-static pid_t pid_of(int pidfd)
+pid_t container_pid(int pidfd)
 {
 	char path[64];
 	struct arena a = { 0 };
@@ -148,28 +159,39 @@ static pid_t pid_of(int pidfd)
 	return pid > 0 ? (pid_t)pid : 0;
 }
 
+static bool needs_cgroup(const struct container_spec *spec)
+{
+	return !spec->foreign || (spec->cgroup && spec->cgroup[0]);
+}
+
 pid_t container_enter(int pidfd, const struct container_spec *spec, int (*fn)(void *arg), void *arg, struct err *err)
 {
 	struct cgroup cgroup = { 0 };
 
+	if (fn && spec->runtime)
+		return (pid_t)err_set(err, ERR_INPUT, "only its own runtime can bring code into this container");
 	if (!fn && (!spec->argv || !spec->argv[0] || !*spec->argv[0]))
 		return (pid_t)err_set(err, ERR_INPUT, "there is no program to run");
 	FD_CLOSE int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 
 	if (self < 0)
 		return (pid_t)err_errno(err, "cannot open a pidfd");
-	if (guard_seccomp_prepare(false, err) < 0 || (!spec->foreign && cgroup_open(&cgroup, spec->cgroup, err) < 0))
+	if (guard_seccomp_prepare(false, err) < 0 || (needs_cgroup(spec) && cgroup_open(&cgroup, spec->cgroup, err) < 0))
 		return -1;
-	struct filter_copy *filters = spec->foreign ? guard_seccomp_copy(pid_of(pidfd), err) : NULL;
+	struct filter_copy *filters = spec->foreign ? guard_seccomp_copy(container_pid(pidfd), err) : NULL;
 	pid_t pid = -1;
 
 	if (filters || !spec->foreign) {
+		int opened[3];
+		const struct container_spec own = runtime_append(spec, opened);
 		struct entry e = {
-			.spec = spec, .cgroup = &cgroup, .fn = fn, .arg = arg, .filters = filters, .pidfd = pidfd, .parent = self
+			.spec = &own, .cgroup = &cgroup, .fn = fn, .arg = arg, .filters = filters, .pidfd = pidfd, .parent = self
 		};
 
 		process_give_pipes(spec);
 		pid = enter(&e, err);
+		for (int i = 0; i < 3; i++)
+			fd_close(&opened[i]);
 	}
 	guard_seccomp_free(filters);
 	cgroup_close(&cgroup);

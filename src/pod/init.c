@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,16 +50,56 @@ static int exit_code(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* The signal that a program was ended for, which did not reach it itself. */
+static int ended_for;
+
 static void reap(pid_t program)
 {
 	int status;
 
 	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-		if (pid == program)
-			_exit(exit_code(status)); /* the kernel kills the rest with us */
+		if (pid == program) /* the kernel kills the rest with us */
+			_exit(ended_for && WIFSIGNALED(status) ? 128 + ended_for : exit_code(status));
 }
 
-void init_run(pid_t program)
+static void deliver(pid_t program, int number)
+{
+	(void)kill(program, number);
+}
+
+/* A set of signals in /proc/PID/status. */
+static uint64_t signal_set(const char *status, const char *key)
+{
+	const char *at = strstr(status, key);
+
+	return at ? strtoull(at + strlen(key), NULL, 16) : 0;
+}
+
+static bool has_no_handler(pid_t program, int number)
+{
+	char path[64], text[STAT_SIZE * 2];
+
+	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)program);
+	FD_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	return !((signal_set(text, "\nSigCgt:\t") | signal_set(text, "\nSigIgn:\t")) >> (number - 1) & 1);
+}
+
+static void deliver_below(pid_t program, int number)
+{
+	if (number == SIGWINCH || !has_no_handler(program, number)) {
+		deliver(program, number);
+		return;
+	}
+	ended_for = number;
+	deliver(program, SIGKILL);
+}
+
+static _Noreturn void run(pid_t program, void (*pass)(pid_t program, int number))
 {
 	static const int forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH };
 	sigset_t set;
@@ -72,6 +113,16 @@ void init_run(pid_t program)
 		const int number = sigwaitinfo(&set, NULL);
 
 		if (number > 0 && number != SIGCHLD)
-			(void)kill(program, number);
+			pass(program, number);
 	}
+}
+
+void init_run(pid_t program)
+{
+	run(program, deliver);
+}
+
+void init_run_below(pid_t program)
+{
+	run(program, deliver_below);
 }

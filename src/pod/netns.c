@@ -50,13 +50,18 @@ static int check_ipv6(struct err *err)
 	return fd < 0 ? err_errno(err, "cannot make an IPv6 socket") : 0;
 }
 
+int netns_settings(struct err *err)
+{
+	return check_ipv6(err) < 0 ? -1 : write_sysctls(err);
+}
+
 static int create(void *arg, int *ret_fds, struct err *err)
 {
 	const struct ip_addr *const *addresses = arg;
 
 	if (unshare(CLONE_NEWNET) < 0)
 		return err_errno(err, "cannot make a network namespace");
-	if (check_ipv6(err) < 0 || write_sysctls(err) < 0 || lo_set_up(addresses[0], addresses[1], err) < 0)
+	if (netns_settings(err) < 0 || lo_set_up(addresses[0], addresses[1], err) < 0)
 		return -1;
 	ret_fds[0] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	return ret_fds[0] < 0 ? err_errno(err, "cannot open the new network namespace") : 0;
@@ -72,7 +77,7 @@ int netns_create(const struct ip_addr *v4, const struct ip_addr *v6, struct err 
 
 /* --- one that is there --- */
 
-static int is_the_hosts(int netns, struct err *err)
+int netns_is_the_hosts(int netns, struct err *err)
 {
 	static const char *const own[] = { "/proc/self/ns/net", "/proc/1/ns/net" };
 	struct stat st, host;
@@ -96,7 +101,7 @@ static int adopt(void *arg, int *ret_fds, struct err *err)
 {
 	const struct ip_addr *const *addresses = arg;
 
-	if (check_ipv6(err) < 0 || lo_check_alone(err) < 0 || write_sysctls(err) < 0)
+	if (lo_check_alone(err) < 0 || netns_settings(err) < 0)
 		return -1;
 	return lo_set_up(addresses[0], addresses[1], err);
 }
@@ -105,7 +110,7 @@ int netns_adopt(int netns, const struct ip_addr *v4, const struct ip_addr *v6, s
 {
 	const struct ip_addr *addresses[] = { v4, v6 };
 
-	return is_the_hosts(netns, err) < 0 ? -1 : netns_run(netns, adopt, addresses, NULL, 0, err);
+	return netns_is_the_hosts(netns, err) < 0 ? -1 : netns_run(netns, adopt, addresses, NULL, 0, err);
 }
 
 struct netns_errand {
@@ -140,11 +145,14 @@ static int set_option(int fd, int level, int name)
 	return setsockopt(fd, level, name, &on, sizeof on);
 }
 
-static int bind_any(int fd, int family, uint16_t port)
+/* device: NULL, any. */
+static int bind_any(int fd, int family, uint16_t port, const char *device)
 {
 	const struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
 	const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 
+	if (device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) < 0)
+		return -1;
 	return family == AF_INET ? bind(fd, (const struct sockaddr *)&v4, sizeof v4)
 				 : bind(fd, (const struct sockaddr *)&v6, sizeof v6);
 }
@@ -158,56 +166,62 @@ static int set_v6_only(int fd, int value)
  * our delayed acknowledgement, 40 ms a time. With segments of a usual size the kernel acknowledges soon. */
 enum { SEGMENT_BYTES = 1400 };
 
-static int transparent(int family)
+/* device: NULL, transparent and captured; else the proxy's port on that device alone. */
+static int tcp(int family, const char *device)
 {
 	const int segment = SEGMENT_BYTES;
 	FD_CLOSE int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || set_option(fd, SOL_SOCKET, SO_REUSEADDR) < 0)
 		return -1;
-	if (family == AF_INET ? set_option(fd, IPPROTO_IP, IP_TRANSPARENT) < 0
-			      : set_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT) < 0 || set_v6_only(fd, 1) < 0)
+	if (family == AF_INET6 && set_v6_only(fd, 1) < 0)
+		return -1;
+	if (!device &&
+	    (family == AF_INET ? set_option(fd, IPPROTO_IP, IP_TRANSPARENT) : set_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT)) < 0)
 		return -1;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment) < 0)
 		return -1;
-	return bind_any(fd, family, PLAN_TPROXY_PORT) < 0 || listen(fd, BACKLOG) < 0 ? -1 : fd_steal(&fd);
+	return bind_any(fd, family, device ? PLAN_PROXY_PORT : PLAN_TPROXY_PORT, device) < 0 || listen(fd, BACKLOG) < 0
+		       ? -1
+		       : fd_steal(&fd);
 }
 
-static int dns_tcp(void)
+static int dns_tcp(const char *device)
 {
 	FD_CLOSE int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	return fd < 0 || set_option(fd, SOL_SOCKET, SO_REUSEADDR) < 0 || set_v6_only(fd, 0) < 0 ||
-			       bind_any(fd, AF_INET6, PLAN_DNS_PORT) < 0 || listen(fd, BACKLOG) < 0
+			       bind_any(fd, AF_INET6, PLAN_DNS_PORT, device) < 0 || listen(fd, BACKLOG) < 0
 		       ? -1
 		       : fd_steal(&fd);
 }
 
 /* An answer goes out from the address that was asked, any address at all: hence the free binding. */
-static int dns_udp(void)
+static int dns_udp(const char *device)
 {
 	FD_CLOSE int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	return fd < 0 || set_v6_only(fd, 0) < 0 || set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO) < 0 ||
 			       set_option(fd, IPPROTO_IP, IP_PKTINFO) < 0 || set_option(fd, IPPROTO_IPV6, IPV6_FREEBIND) < 0 ||
-			       bind_any(fd, AF_INET6, PLAN_DNS_PORT) < 0
+			       bind_any(fd, AF_INET6, PLAN_DNS_PORT, device) < 0
 		       ? -1
 		       : fd_steal(&fd);
 }
 
 static int listeners(void *arg, int *ret_fds, struct err *err)
 {
-	(void)arg;
-	if ((ret_fds[GATE_TCP4] = transparent(AF_INET)) < 0 || (ret_fds[GATE_TCP6] = transparent(AF_INET6)) < 0)
-		return err_errno(err, "cannot listen on the transparent port %d", PLAN_TPROXY_PORT);
-	if ((ret_fds[GATE_DNS_TCP] = dns_tcp()) < 0 || (ret_fds[GATE_DNS_UDP] = dns_udp()) < 0)
+	const char *device = arg;
+
+	if ((ret_fds[GATE_TCP4] = tcp(AF_INET, device)) < 0 || (ret_fds[GATE_TCP6] = tcp(AF_INET6, device)) < 0)
+		return err_errno(err, "cannot listen on the port %d", device ? PLAN_PROXY_PORT : PLAN_TPROXY_PORT);
+	if ((ret_fds[GATE_DNS_TCP] = dns_tcp(device)) < 0 || (ret_fds[GATE_DNS_UDP] = dns_udp(device)) < 0)
 		return err_errno(err, "cannot listen on the DNS port %d", PLAN_DNS_PORT);
 	return 0;
 }
 
-int netns_listeners(int netns, int ret_fds[static GATE_LISTENER_COUNT], struct err *err)
+int netns_listeners(int netns, const char *device, int ret_fds[static GATE_LISTENER_COUNT], struct err *err)
 {
-	return netns_run(netns, listeners, NULL, ret_fds, GATE_LISTENER_COUNT, err);
+	return netns_run(netns, listeners, (void *)device, ret_fds, GATE_LISTENER_COUNT, err);
 }
 
 static int one_socket(void *arg, int *ret_fds, struct err *err)

@@ -17,8 +17,13 @@ int netns_adopt(int netns, const struct ip_addr *v4, const struct ip_addr *v6, s
  * This is the only way in, for the jail, for listeners and for verify: the supervisor itself never changes namespace. */
 int netns_run(int netns, int (*fn)(void *arg, int *ret_fds, struct err *err), void *arg, int *ret_fds, size_t count,
 	      struct err *err);
-/* The gate's listener set (enum gate_listener), made inside. */
-int netns_listeners(int netns, int ret_fds[static GATE_LISTENER_COUNT], struct err *err);
+/* -1: it is the host's own, and nobody's pod. */
+int netns_is_the_hosts(int netns, struct err *err);
+/* The settings of every pod's namespace; of the calling process's. */
+int netns_settings(struct err *err);
+/* The gate's listener set (enum gate_listener), made inside. device: NULL, the transparent ones of a pod; else, in the namespace of the gate's
+ * pod, those of the pod at the other end of that device, and of nobody else. */
+int netns_listeners(int netns, const char *device, int ret_fds[static GATE_LISTENER_COUNT], struct err *err);
 /* A socket() made inside the namespace, e.g. for port publishing. */
 int netns_socket(int netns, int family, int type, int protocol, struct err *err);
 

@@ -7,6 +7,7 @@
 #include <linux/keyctl.h>
 #include <linux/magic.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -20,6 +21,8 @@
 
 #include "base/fd.h"
 #include "guard/guard.h"
+#include "pod/cgroup.h"
+#include "pod/rootfs.h"
 #include "pod/terminal.h"
 
 enum { EXIT_NOT_STARTED = 127, FILES_SOFT = 1024, FILES_HARD = 1024 * 1024, FIRST_FREE_FD = 10 };
@@ -50,6 +53,21 @@ int process_begin(struct err *err)
 	/* Best effort: a lower value than what is there may not be written. */
 	(void)fd_write_file("/proc/self/oom_score_adj", "500");
 	return forbid_core() < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ? err_errno(err, "cannot hide from others") : 0;
+}
+
+int process_enter_pod(const struct container_spec *spec, const struct cgroup *cgroup, int *ret_trees, struct err *err)
+{
+	if (cgroup_join(cgroup, err) < 0)
+		return -1;
+	if (setns(spec->netns, CLONE_NEWNET) < 0)
+		return err_errno(err, "cannot enter the pod's network namespace");
+	if (rootfs_take_sources(spec, ret_trees, err) < 0)
+		return -1;
+	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP) < 0)
+		return err_errno(err, "cannot make the container's namespaces");
+	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 || setdomainname("", 0) < 0)
+		return err_errno(err, "cannot set the host name '%s'", spec->hostname);
+	return 0;
 }
 
 int process_restrict(uint32_t uid, uint32_t gid, const struct filter_copy *filters, struct err *err)
@@ -127,7 +145,8 @@ int process_settle(const struct container_spec *spec, int report, struct err *er
 	if ((spec->terminal && terminal < 0) || place_stdio(spec->stdio, terminal, err) < 0 ||
 	    guard_close_fds_except(keep, 4, err) < 0 || set_limits(err) < 0)
 		return -1;
-	if (spec->stdio[0] == CONTAINER_TERMINAL && ioctl(0, TIOCSCTTY, 0) < 0)
+	/* A runtime's own process ends early, which would hang up on the program. */
+	if (spec->stdio[0] == CONTAINER_TERMINAL && !spec->runtime && ioctl(0, TIOCSCTTY, 0) < 0)
 		return err_errno(err, "cannot take the terminal");
 	(void)umask(022);
 	if (chdir(spec->cwd ? spec->cwd : "/") < 0)

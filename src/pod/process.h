@@ -4,11 +4,15 @@
 
 #include "pod/container.h"
 
+struct cgroup;
 struct filter_copy;
 
 /* First thing in a new child: default signal handlers, all signals blocked, nothing of it to be seen by others, killed before the
  * host is out of memory. */
 int process_begin(struct err *err);
+/* With the host's power: the container's cgroup, the pod's network namespace, the volumes' trees taken (ret_trees has room for
+ * spec->mount_count), new mount, ipc, uts and cgroup namespaces, the host name. */
+int process_enter_pod(const struct container_spec *spec, const struct cgroup *cgroup, int *ret_trees, struct err *err);
 /* In the container's namespaces, the user namespace last: user, groups, keyring, capabilities, no_new_privs, seccomp. One-way. */
 int process_restrict(uint32_t uid, uint32_t gid, const struct filter_copy *filters, struct err *err);
 /* Dies when the caller of container_start or container_enter does. `parent` is a pidfd of it. */

@@ -283,7 +283,7 @@ static int show_etc(int root, struct err *err)
 	return rc;
 }
 
-static int show_host(int root, struct err *err)
+int rootfs_show_host(int root, struct err *err)
 {
 	static const char *const paths[] = { "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32" };
 
@@ -337,7 +337,8 @@ static void make_cwd(int root, const struct container_spec *spec)
 	fd_close(&fd);
 }
 
-static int fill(int root, const struct container_spec *spec, const int *trees, struct err *err)
+/* kernel: with /dev and /proc. */
+static int fill(int root, const struct container_spec *spec, const int *trees, bool kernel, struct err *err)
 {
 	const struct mounts_tmpfs tmp = { .owner = spec->uid_base, .mode = 01777, .size = GIB, .attributes = HARMLESS };
 	const struct mounts_tmpfs run = { .owner = spec->uid_base, .mode = 0755, .size = 64 * MIB, .attributes = HARMLESS };
@@ -347,29 +348,52 @@ static int fill(int root, const struct container_spec *spec, const int *trees, s
 		return -1;
 	FD_CLOSE int lock = mounts_find_or_make(root, "/run/lock", true, err);
 
-	if (lock < 0 || show_host(root, err) < 0 || make_files_as(0, err) < 0 || rootfs_mount_dev(root, spec->uid_base, err) < 0 ||
-	    make_files_as(spec->uid_base, err) < 0 || attach_volumes(root, spec, trees, err) < 0)
+	if (lock < 0 || rootfs_show_host(root, err) < 0 || make_files_as(0, err) < 0 ||
+	    (kernel && rootfs_mount_dev(root, spec->uid_base, err) < 0) || make_files_as(spec->uid_base, err) < 0 ||
+	    attach_volumes(root, spec, trees, err) < 0)
 		return -1;
 	make_cwd(root, spec);
-	return make_files_as(0, err) < 0 ? -1 : rootfs_mount_proc(root, err);
+	if (make_files_as(0, err) < 0)
+		return -1;
+	return kernel ? rootfs_mount_proc(root, err) : 0;
 }
 
-int rootfs_enter(const struct container_spec *spec, const int *trees, struct err *err)
+/* Makes and fills it at a path of the present root, and opens it. */
+static int build(const struct container_spec *spec, const int *trees, const char *at, bool kernel, struct err *err)
 {
 	const struct mounts_tmpfs t = { .owner = spec->uid_base, .mode = 0755, .size = GIB, .attributes = HARMLESS };
-	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
-
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return err_errno(err, "cannot make the mounts private");
 	FD_CLOSE int root = mounts_tmpfs(&t, err);
 
 	if (root < 0)
 		return -1;
-	if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (move_mount(root, "", AT_FDCWD, at, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_errno(err, "cannot mount the new root");
-	if (fill(root, spec, trees, err) < 0)
+	return fill(root, spec, trees, kernel, err) < 0 ? -1 : fd_steal(&root);
+}
+
+static int freeze(int root, const struct container_spec *spec, struct err *err)
+{
+	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	return spec->read_only_root && mount_setattr(root, "", AT_EMPTY_PATH, &read_only, sizeof read_only) < 0
+		       ? err_errno(err, "cannot make the root read-only")
+		       : 0;
+}
+
+int rootfs_build(const struct container_spec *spec, const int *trees, const char *at, struct err *err)
+{
+	FD_CLOSE int root = build(spec, trees, at, false, err);
+
+	return root < 0 || freeze(root, spec, err) < 0 ? -1 : fd_steal(&root);
+}
+
+int rootfs_enter(const struct container_spec *spec, const int *trees, struct err *err)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_errno(err, "cannot make the mounts private");
+	FD_CLOSE int root = build(spec, trees, "/", true, err);
+
+	if (root < 0 || freeze(root, spec, err) < 0)
 		return -1;
-	if (spec->read_only_root && mount_setattr(root, "", AT_EMPTY_PATH, &read_only, sizeof read_only) < 0)
-		return err_errno(err, "cannot make the root read-only");
 	return guard_pivot_root(root, err);
 }
