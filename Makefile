@@ -11,9 +11,13 @@ build: deps
 	@rm -f build.log
 	@ninja -C build --quiet
 
-# The whole tale in a pretend internet: up, the three checks, an edited list, verify, down.
+# The whole tale in a pretend internet: up, the three checks, an edited list, verify, down. ENGINE=builtin|podman, GATE=builtin|haproxy.
+ENGINE = builtin
+GATE = builtin
 demo: build
-	@scripts/demo
+	@case $(ENGINE) in podman) scripts/install-deps podman;; esac
+	@case $(GATE) in haproxy) scripts/install-deps haproxy;; esac
+	@scripts/demo $(ENGINE) $(GATE)
 
 # Everything: builds with GCC and Clang, unit, replay, case, command-line and system tests, sanitizers, linters.
 check:

@@ -16,7 +16,7 @@ _stockade() {
 		return
 	done
 	case $verb$prev in
-	up-f | explain-f | *--file | *--allow-file | run--log | run-v | *--volume | run-w | *--workdir)
+	up-f | explain-f | unit-f | unit-o | *--output | *--runtime | *--file | *--allow-file | run--log | run-v | *--volume | run-w | *--workdir)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;

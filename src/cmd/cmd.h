@@ -15,6 +15,7 @@
 	X("reload", cmd_reload, "put changed lists in force")                     \
 	X("explain", cmd_explain, "tell what the policy says to a pod and a URL") \
 	X("verify", cmd_verify, "prove that the walls hold")                      \
+	X("unit", cmd_unit, "write a unit of systemd for a project")              \
 	X("supervise", cmd_supervise, NULL)                                       \
 	X("gate-role", cmd_gate_role, NULL)                                       \
 	X("hook", cmd_hook, NULL)

@@ -3,7 +3,9 @@
 #include "cmd/cmd.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -13,8 +15,10 @@
 #include "cmd/say.h"
 #include "cmd/target.h"
 #include "engine/control.h"
+#include "engine/runtime.h"
 #include "engine/terminal.h"
 #include "pod/container.h"
+#include "pod/runtime.h"
 
 enum { UID_LIMIT = 65535 };
 
@@ -31,6 +35,7 @@ struct exec_options {
 struct inside {
 	int pidfd;
 	struct container_spec spec;
+	struct oci_runtime runtime;
 	const char *podman, *setting; /* Podman's id of the container, and what to set for its commands; NULL: one of our own */
 };
 
@@ -100,6 +105,23 @@ static void fill_spec(const struct exec_options *o, const json_t *reply, struct 
 	};
 }
 
+/* crun and runc make containers that can be entered as our own; into one of runsc only its own exec leads. */
+static int use_runtime(const struct exec_options *o, const json_t *said, struct inside *p, struct err *err)
+{
+	const char *kind = json_string_value(json_object_get(said, "kind")),
+		   *path = json_string_value(json_object_get(said, "path"));
+
+	if (!kind || !path)
+		return 0;
+	p->spec.foreign = strcmp(kind, plan_oci_kind_name(OCI_RUNSC)) != 0;
+	if (p->spec.foreign)
+		return 0;
+	p->runtime = (struct oci_runtime) { .kind = OCI_RUNSC, .overlays = json_is_true(json_object_get(said, "overlays")) };
+	(void)snprintf(p->runtime.path, sizeof p->runtime.path, "%s", path);
+	p->spec.runtime = &p->runtime;
+	return runtime_check_text("an argument", o->argv, err) < 0 ? -1 : runtime_check_text("a variable", p->spec.envp, err);
+}
+
 static int enter(const struct exec_options *o, struct arena *a, struct inside *ret, struct err *err)
 {
 	json_t *ps = control_call(o->project, json_pack("{s:s}", "verb", "ps"), NULL, NULL, 0, NULL, err);
@@ -126,8 +148,10 @@ static int enter(const struct exec_options *o, struct arena *a, struct inside *r
 		ret->setting = arena_strdup(a, json_string_value(json_object_get(reply, "setting")));
 	}
 	fill_spec(o, reply, a, &ret->spec);
+	const int rc = use_runtime(o, json_object_get(reply, "runtime"), ret, err);
+
 	json_decref(reply);
-	return 0;
+	return rc;
 }
 
 /* The program's exit code, or -1. */
@@ -145,6 +169,7 @@ static int run_inside(const struct exec_options *o, struct inside *p, struct err
 	const int code = pid > 0 ? terminal_run(&terminal, pid, err) : -1;
 
 	terminal_leave(&terminal);
+	runtime_appended(&p->spec);
 	return code;
 }
 

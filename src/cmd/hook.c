@@ -36,9 +36,9 @@ static int open_netns(const json_t *state, struct err *err)
 	return fd < 0 ? err_errno(err, "%s", path) : fd;
 }
 
-static int ask(int sock, const char *pod, int netns, struct err *err)
+static int ask(int sock, const char *pod, const char *id, int netns, struct err *err)
 {
-	json_t *request = json_pack("{ss ss}", "verb", "attach", "pod", pod);
+	json_t *request = json_pack("{ss ss ss}", "verb", "attach", "pod", pod, "id", id);
 	const struct timeval limit = { .tv_sec = ANSWER_S };
 	json_t *reply = NULL;
 
@@ -59,13 +59,14 @@ static int ask(int sock, const char *pod, int netns, struct err *err)
 static int hand_over(const char *project, const json_t *state, struct err *err)
 {
 	const char *its = annotation(state, PODMAN_PROJECT), *pod = annotation(state, PODMAN_POD);
+	const char *id = json_string_value(json_object_get(state, "id"));
 
-	if (!its || !pod || strcmp(its, project) != 0)
+	if (!its || !pod || !id || strcmp(its, project) != 0)
 		return err_set(err, ERR_INPUT, "the container is none of project %s", project);
 	FD_CLOSE int netns = open_netns(state, err);
 	FD_CLOSE int sock = netns < 0 ? -1 : control_connect(project, err);
 
-	return sock < 0 ? -1 : ask(sock, pod, netns, err);
+	return sock < 0 ? -1 : ask(sock, pod, id, netns, err);
 }
 
 static int hook_run(const char *project)

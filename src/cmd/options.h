@@ -55,6 +55,7 @@ struct option_spec {
 	}
 /* What every verb that talks to a project has. */
 #define OPTION_PROJECT(to) OPTION_TEXT('p', "project", "NAME", to, "the project; default: the name of this directory")
+#define RUNTIME_HELP       "crun, runc, runsc (gVisor) or another's absolute path: this OCI runtime runs it"
 #define OPTION_END           \
 	{                    \
 		.name = NULL \

@@ -117,6 +117,19 @@ static void print_table(const struct table *t)
 	}
 }
 
+/* Its connections are not in the gate's numbers. */
+static void print_haproxy(const json_t *haproxy)
+{
+	const long long restarts = number_of(haproxy, "restarts"), old = number_of(haproxy, "old");
+
+	if (haproxy)
+		printf("haproxy %s, pid %lld, %lld restart%s, %lld older process%s with connections; it carries the pods' TCP, the "
+		       "gate "
+		       "their DNS\n",
+		       text_of(haproxy, "state"), number_of(haproxy, "pid"), restarts, restarts == 1 ? "" : "s", old,
+		       old == 1 ? "" : "es");
+}
+
 static void print_gate(const json_t *ps)
 {
 	const json_t *gate = json_object_get(ps, "gate");
@@ -127,6 +140,7 @@ static void print_gate(const json_t *ps)
 	       text_of(gate, "state"), say_color(stdout, COLOR_RED), silent ? ", but it does not answer" : "",
 	       say_color(stdout, COLOR_PLAIN), number_of(gate, "pid"), restarts, restarts == 1 ? "" : "s", open,
 	       open == 1 ? "" : "s", number_of(ps, "generation"), text_of(ps, "hash"));
+	print_haproxy(json_object_get(ps, "haproxy"));
 }
 
 static void print_people(const json_t *ps, struct arena *a)
@@ -140,6 +154,8 @@ static void print_people(const json_t *ps, struct arena *a)
 		add_pod(&t, json_array_get(pods, i), a);
 	print_table(&t);
 	print_gate(ps);
+	if (json_object_get(ps, "runtime"))
+		printf("runtime %s\n", text_of(json_object_get(ps, "runtime"), "path"));
 	if (text_of(ps, "reload_error")[0])
 		printf("\n%sthe files on disk are not in force, they are broken:%s\n%s\n", say_color(stdout, COLOR_RED),
 		       say_color(stdout, COLOR_PLAIN), text_of(ps, "reload_error"));

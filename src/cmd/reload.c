@@ -18,11 +18,15 @@ static int reload_run(const char *named, bool as_json, struct arena *a)
 		return say_err("reload", &err);
 	const json_int_t generation = json_integer_value(json_object_get(reply, "generation"));
 	const json_int_t revoked = json_integer_value(json_object_get(reply, "revoked"));
+	const json_int_t ending = json_integer_value(json_object_get(reply, "ending_s")); /* HAProxy's */
 	const char *hash = json_string_value(json_object_get(reply, "hash"));
 
 	(void)json_object_del(reply, "done");
 	if (as_json)
 		status = say_json(reply);
+	else if (ending)
+		printf("generation %lld in force (sha256 %.12s), connections of the one before end within %lld s\n",
+		       (long long)generation, hash ? hash : "unknown", (long long)ending);
 	else
 		printf("generation %lld in force (sha256 %.12s), %lld tunnel%s closed\n", (long long)generation,
 		       hash ? hash : "unknown", (long long)revoked, revoked == 1 ? "" : "s");

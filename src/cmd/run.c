@@ -15,6 +15,7 @@
 #include "cmd/say.h"
 #include "cmd/values.h"
 #include "config/project.h"
+#include "engine/runtime.h"
 #include "engine/sandbox.h"
 #include "engine/volumes.h"
 
@@ -23,13 +24,14 @@ enum { LIST_BYTES_MOST = 64 * 1024 * 1024, VOLUMES_MOST = 64, PIDS_MOST = 100000
 struct run_options {
 	struct strings allow, allow_files, volumes, env, dns, limits;
 	struct gate_limits gate_limits;
-	const char *memory, *timeout, *workdir, *log;
+	const char *memory, *timeout, *workdir, *log, *runtime;
 	unsigned pids;
 };
 
 struct run {
 	struct arena *arena;
 	struct sandbox_options sandbox;
+	struct oci_runtime runtime;
 	struct rule *rules;
 	struct sandbox_volume volumes[VOLUMES_MOST + 1];
 	size_t volume_count;
@@ -268,6 +270,9 @@ static int prepare(struct run *r, struct run_options *o, struct err *err)
 	ARENA_PUSH(r->arena, o->dns.items, o->dns.count) = NULL;
 	r->sandbox.dns = o->dns.count > 1 ? o->dns.items : NULL;
 	r->sandbox.limits = &o->gate_limits;
+	if (o->runtime && runtime_find(o->runtime, &r->runtime, err) < 0)
+		return -1;
+	r->sandbox.runtime = o->runtime ? &r->runtime : NULL;
 	if (read_limits(r, o, err) < 0 || read_rules(r, o, err) < 0 || read_volumes(r, o, err) < 0)
 		return -1;
 	return check_log(r, o->log, err) < 0 ? -1 : read_env(r, o, err);
@@ -303,6 +308,7 @@ int cmd_run(int argc, char **argv)
 			    "names are resolved there instead of by the host's resolver; may be repeated"),
 		OPTION_MANY(0, "limit", "NAME=VALUE", &o.limits,
 			    "another limit of the gate than the default, see stockade(1); may be repeated"),
+		OPTION_TEXT(0, "runtime", "NAME", &o.runtime, RUNTIME_HELP),
 		OPTION_TEXT(0, "log", "FILE", &o.log, "every decision goes here, one JSON object a line"),
 		OPTION_END,
 	};

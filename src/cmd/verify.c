@@ -46,7 +46,7 @@ static enum color color_of(const char *result)
 {
 	if (strcmp(result, "passed") == 0)
 		return COLOR_GREEN;
-	return strcmp(result, "skipped") == 0 ? COLOR_DIM : COLOR_RED;
+	return strcmp(result, "skipped") == 0 ? COLOR_DIM : strcmp(result, "unsupported") == 0 ? COLOR_YELLOW : COLOR_RED;
 }
 
 static bool same(const json_t *a, const json_t *b, const char *key)
@@ -72,13 +72,14 @@ static unsigned pods_alike(const struct results *x, size_t index)
 	return bad ? 1 : n;
 }
 
-static void print_probe(const json_t *probe, unsigned pods)
+static void print_probe(const struct results *x, const json_t *probe, unsigned pods)
 {
 	const char *result = text_of(probe, "result"), *pod = text_of(probe, "pod");
 	char many[32];
 
 	(void)snprintf(many, sizeof many, "%u pods", pods);
-	printf("  %s%-7s%s  %-14s  ", say_color(stdout, color_of(result)), result, say_color(stdout, COLOR_PLAIN),
+	printf("  %s%-*s%s  %-14s  ", say_color(stdout, color_of(result)), x->totals.count[PROBE_UNSUPPORTED] ? 11 : 7, result,
+	       say_color(stdout, COLOR_PLAIN),
 	       pods > 1 ? many
 	       : pod[0] ? pod
 			: "project");
@@ -118,7 +119,7 @@ static void print_section(const struct results *x, int section)
 		else if (!headed)
 			printf("%s%s%s\n", say_color(stdout, COLOR_BOLD), promises[section], say_color(stdout, COLOR_PLAIN));
 		headed = true;
-		print_probe(probe, pods);
+		print_probe(x, probe, pods);
 	}
 }
 
@@ -140,6 +141,8 @@ static void print_people(const struct results *x)
 		const enum color color =
 			i == PROBE_PASSED || i == PROBE_SKIPPED || x->totals.count[i] == 0 ? COLOR_PLAIN : COLOR_RED;
 
+		if (i == PROBE_UNSUPPORTED && x->totals.count[i] == 0)
+			continue;
 		printf("%s%s%u %s%s", i ? ", " : "", say_color(stdout, color), x->totals.count[i],
 		       probe_outcome_word((enum probe_outcome)i), say_color(stdout, COLOR_PLAIN));
 	}
@@ -160,15 +163,16 @@ static int print_json(const struct results *x)
 	return status;
 }
 
-static int verdict(const struct results *x)
+static int verdict(const struct results *x, bool accept_unsupported)
 {
-	const unsigned bad = x->totals.count[PROBE_FAILED] + x->totals.count[PROBE_BROKEN];
+	const unsigned bad = x->totals.count[PROBE_FAILED] + x->totals.count[PROBE_BROKEN] +
+			     (accept_unsupported ? 0 : x->totals.count[PROBE_UNSUPPORTED]);
 
 	/* Nothing that passed is no proof either. */
 	return bad || x->totals.count[PROBE_PASSED] == 0 ? ERR_FINDING : 0;
 }
 
-static int verify_project(const char *named, const char *pod, bool as_json, struct arena *a)
+static int verify_project(const char *named, const char *pod, bool as_json, bool accept_unsupported, struct arena *a)
 {
 	struct results x = { .all = json_array() };
 	struct err err = { 0 };
@@ -183,7 +187,7 @@ static int verify_project(const char *named, const char *pod, bool as_json, stru
 	else
 		print_people(&x);
 	if (status == 0)
-		status = verdict(&x);
+		status = verdict(&x, accept_unsupported);
 	json_decref(x.all);
 	return status;
 }
@@ -191,10 +195,12 @@ static int verify_project(const char *named, const char *pod, bool as_json, stru
 int cmd_verify(int argc, char **argv)
 {
 	const char *project = NULL, *pod = NULL;
-	bool as_json = false;
+	bool as_json = false, accept_unsupported = false;
 	const struct option_spec options[] = {
 		OPTION_TEXT(0, "pod", "POD", &pod, "only this pod"),
 		OPTION_FLAG(0, "json", &as_json, "every probe with what it saw, as JSON"),
+		OPTION_FLAG(0, "accept-unsupported", &accept_unsupported,
+			    "what the chosen gate cannot keep (docs/haproxy.md) is shown, but no reason for exit status 1"),
 		OPTION_PROJECT(&project),
 		OPTION_END,
 	};
@@ -205,7 +211,10 @@ int cmd_verify(int argc, char **argv)
 			 "for each promise\n"
 			 "of docs/threat-model.md whether it holds. Every probe has a control that must succeed; where that fails "
 			 "the probe is\n"
-			 "broken, which counts as a failure. Exit status 1 when anything failed or was broken.",
+			 "broken, which counts as a failure. Exit status 1 when anything failed, was broken, or is unsupported by "
+			 "the "
+			 "gate that was\n"
+			 "chosen (--gate haproxy).",
 		.examples = "  stockade verify\n"
 			    "  stockade verify --pod cli-pod --json",
 		.options = options,
@@ -215,7 +224,7 @@ int cmd_verify(int argc, char **argv)
 	int status = options_parse(&command, argc, argv, &arena, &arguments);
 
 	if (status < 0)
-		status = verify_project(project, pod, as_json, &arena);
+		status = verify_project(project, pod, as_json, accept_unsupported, &arena);
 	arena_free(&arena);
 	return status;
 }

@@ -9,8 +9,10 @@
 
 #include "base/log.h"
 #include "config/project.h"
+#include "engine/bridge.h"
 #include "engine/podman.h"
 #include "engine/pods.h"
+#include "engine/runtime.h"
 
 enum { REPLACE_MS = 10000, WORKERS_MAX = 256 };
 
@@ -23,9 +25,11 @@ struct apply {
 	char dns[HOUSE_DNS][HOUSE_DNS_TEXT];
 	unsigned workers;
 	struct gate_limits limits;
-	bool host_root, begun;
+	bool gate_waits; /* the gate's pod is being started */
+	bool host_root, begun, bridge, haproxy;
 	const struct pod_engine *engine;
-	unsigned look; /* of Podman's, that it waits for; 0: none */
+	struct oci_runtime runtime; /* its path is "" where none is asked for */
+	unsigned look;              /* of Podman's, that it waits for; 0: none */
 	struct plan_ref *plan;
 	size_t unsettled;
 	struct err problems; /* class 0: none */
@@ -141,6 +145,19 @@ static void settled_one(struct apply *a)
 		finish(a);
 }
 
+void apply_on_gate(struct house *h, const struct err *why)
+{
+	struct apply *a = h->applies;
+
+	if (!a || !a->gate_waits)
+		return;
+	a->gate_waits = false;
+	if (why)
+		add_problem(a, why);
+	if (a->unsettled)
+		settled_one(a);
+}
+
 /* --- the pods --- */
 
 static void change_done(struct change *c, const char *done, const struct err *why)
@@ -225,6 +242,8 @@ static void reconcile_old(struct apply *a)
 		const struct plan_pod *to = planned(a->plan->plan, p->name);
 
 		next = p->next;
+		if (bridge_is_gate(p))
+			continue;
 		if (to && same(p, to)) {
 			pod_keep(p, a->plan, to);
 			client_line(a->house, a->client, "pod %s: unchanged", p->name);
@@ -239,7 +258,7 @@ static void reconcile_old(struct apply *a)
 
 static void reconcile(struct apply *a)
 {
-	a->unsettled = 1;
+	a->unsettled = a->gate_waits ? 2 : 1;
 	reconcile_old(a);
 	for (size_t i = 0; i < a->plan->plan->pod_count; i++) {
 		const struct plan_pod *to = &a->plan->plan->pods[i];
@@ -264,7 +283,7 @@ size_t apply_differences(struct house *h, const struct plan *p)
 		n += !live || !same(live, &p->pods[i]);
 	}
 	for (const struct live_pod *live = h->pods; live; live = live->next)
-		n += planned(p, live->name) == NULL;
+		n += !bridge_is_gate(live) && planned(p, live->name) == NULL;
 	return n;
 }
 
@@ -276,14 +295,51 @@ static void show(struct apply *a, const json_t *lines)
 		client_line(a->house, a->client, "%s", json_string_value(json_array_get(lines, i)));
 }
 
+/* A limit that nobody would keep is not taken. */
+static int check_haproxy_limits(const struct gate_limits *limits, struct err *err)
+{
+	static const enum gate_limit not_kept[] = { LIMIT_HEADS_PER_SECOND, LIMIT_REST_TIME, LIMIT_ANSWER_TIME, LIMIT_DRAIN_TIME };
+	struct gate_limits usual;
+
+	limits_default(&usual);
+	for (size_t i = 0; i < sizeof not_kept / sizeof *not_kept; i++)
+		if (limits->of[not_kept[i]] != usual.of[not_kept[i]])
+			return err_set(err, ERR_INPUT, "HAProxy does not keep the limit %s; leave it out, or use --gate builtin",
+				       limit_name(not_kept[i]));
+	return 0;
+}
+
+static int set_haproxy(struct apply *a, struct err *err)
+{
+	struct house *h = a->house;
+
+	if (a->haproxy && check_haproxy_limits(&a->limits, err) < 0)
+		return -1;
+
+	if (h->gate_started && (h->gate.haproxy != NULL) != a->haproxy)
+		return err_set(err, ERR_INPUT, "the project runs with --gate %s; 'stockade down' first",
+			       h->gate.haproxy ? "haproxy" : "builtin");
+	if (h->gate_started || !a->haproxy)
+		return 0;
+	h->haproxy.pods = &h->gate.pods;
+	h->haproxy.log = h->decisions;
+	h->haproxy.limits = &h->limits;
+	if (haproxy_start(&h->haproxy, err) < 0)
+		return -1;
+	h->gate.haproxy = &h->haproxy;
+	return 0;
+}
+
 /* The gate's options are its arguments: another one must be started for others. */
-static void set_gate(struct apply *a)
+static int set_gate(struct apply *a, struct err *err)
 {
 	struct house *h = a->house;
 	const bool other = memcmp(h->dns, a->dns, sizeof h->dns) != 0 || h->gate.workers != a->workers ||
 			   memcmp(&h->limits, &a->limits, sizeof h->limits) != 0;
 	size_t n = 0;
 
+	if (set_haproxy(a, err) < 0)
+		return -1;
 	memcpy(h->dns, a->dns, sizeof h->dns);
 	while (n < HOUSE_DNS && h->dns[n][0]) {
 		h->dns_list[n] = h->dns[n];
@@ -294,14 +350,48 @@ static void set_gate(struct apply *a)
 	h->gate.workers = a->workers;
 	h->limits = a->limits;
 	h->gate.limits = &h->limits;
+	h->haproxy.dns = h->gate.dns;
+	h->haproxy.workers = a->workers;
 	if (!h->gate_started) {
 		h->gate_started = true;
+		h->gate.outside = h->podman.bridge.on;
 		gate_link_start(&h->gate);
 		gate_link_log(&h->gate, h->decisions);
-	} else if (other) {
+	} else if (other && !h->podman.bridge.on) {
 		client_line(h, a->client, "gate: started anew with other options");
 		child_signal(&h->gate.child, SIGKILL);
+		if (h->gate.haproxy)
+			(void)haproxy_change(&h->haproxy);
 	}
+	return h->podman.bridge.on ? bridge_gate_start(h, a->plan, a->client, &a->gate_waits, err) : 0;
+}
+
+/* Pods of the one form cannot be kept in the other. */
+static int set_network(struct apply *a, struct err *err)
+{
+	struct house *h = a->house;
+
+	if (h->podman.ready && h->podman.bridge.on != a->bridge)
+		return err_set(err, ERR_INPUT, "the project runs with --network %s; 'stockade down' first",
+			       h->podman.bridge.on ? "bridge" : "none");
+	h->podman.bridge.on = a->bridge;
+	return 0;
+}
+
+/* One that works is not tried again. */
+static int set_runtime(struct apply *a, struct err *err)
+{
+	struct house *h = a->house;
+
+	if (strcmp(h->runtime.path, a->runtime.path) == 0)
+		return 0;
+	if (h->reload.generation > 0)
+		return err_set(err, ERR_INPUT, "the project runs %s%s; 'stockade down' first",
+			       h->runtime.path[0] ? "under the runtime " : "without an OCI runtime", h->runtime.path);
+	if (a->runtime.path[0] && runtime_probe(&a->runtime, err) < 0)
+		return -1;
+	h->runtime = a->runtime;
+	return 0;
 }
 
 static int set_engine(struct apply *a, struct err *err)
@@ -310,9 +400,11 @@ static int set_engine(struct apply *a, struct err *err)
 
 	if (h->engine && h->engine != a->engine)
 		return err_set(err, ERR_INPUT, "the project runs on the engine %s; 'stockade down' first", h->engine->name);
+	if (set_runtime(a, err) < 0)
+		return -1;
 	h->engine = a->engine;
 	if (a->engine == &engine_podman)
-		return podman_prepare(h, a->plan->plan, a->client, err);
+		return set_network(a, err) < 0 ? -1 : podman_prepare(h, a->plan->plan, a->client, err);
 	if (!a->host_root)
 		return err_set(err, ERR_INPUT,
 			       "images are not run yet: with --host-root every image is the host's own root, read-only");
@@ -331,8 +423,7 @@ static int on_loaded(struct reload_request *r, const struct loaded *l, struct er
 	if (set_engine(a, err) < 0)
 		return -1;
 	memcpy(a->house->manifest, a->manifest, sizeof a->manifest);
-	set_gate(a);
-	return 0;
+	return set_gate(a, err);
 }
 
 static void on_published(struct reload_request *r, const struct reload_outcome *o, const struct err *why)
@@ -395,6 +486,9 @@ static int read_request(struct apply *a, const json_t *request, struct err *err)
 {
 	const char *manifest = json_string_value(json_object_get(request, "manifest"));
 	const char *engine = json_string_value(json_object_get(request, "engine"));
+	const char *runtime = json_string_value(json_object_get(request, "runtime"));
+	const char *network = json_string_value(json_object_get(request, "network"));
+	const char *gate = json_string_value(json_object_get(request, "gate"));
 	const json_t *dns = json_object_get(request, "dns");
 	const json_int_t workers = json_integer_value(json_object_get(request, "workers"));
 
@@ -416,8 +510,18 @@ static int read_request(struct apply *a, const json_t *request, struct err *err)
 	a->engine = engine && strcmp(engine, engine_podman.name) == 0 ? &engine_podman : &engine_builtin;
 	if (engine && strcmp(engine, a->engine->name) != 0)
 		return err_set(err, ERR_INPUT, "no such engine: %.40s", engine);
-	if (read_limits(a, json_object_get(request, "limits"), err) < 0)
+	if (read_limits(a, json_object_get(request, "limits"), err) < 0 || (runtime && runtime_find(runtime, &a->runtime, err) < 0))
 		return -1;
+	if (runtime && a->engine != &engine_builtin)
+		return err_set(err, ERR_INPUT, "--runtime is of the built-in engine; Podman's is set in its containers.conf");
+	a->bridge = network && strcmp(network, "bridge") == 0;
+	if (network && ((!a->bridge && strcmp(network, "none") != 0) || a->engine != &engine_podman))
+		return err_set(err, ERR_INPUT, "--network is none or bridge, and of the engine podman");
+	a->haproxy = gate && strcmp(gate, "haproxy") == 0;
+	if (gate && !a->haproxy && strcmp(gate, "builtin") != 0)
+		return err_set(err, ERR_INPUT, "no such gate: %.40s", gate);
+	if (a->haproxy && a->bridge)
+		return err_set(err, ERR_INPUT, "--gate haproxy serves sockets, not a bridge: it does not go with --network bridge");
 	a->workers = (unsigned)workers;
 	a->host_root = json_is_true(json_object_get(request, "host_root"));
 	return 0;

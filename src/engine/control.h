@@ -3,17 +3,19 @@
  * reply has "done": true, and "error" with "class" when it failed; replies before it may have "line": text for people.
  *
  * verb     request                                    replies
- * apply    manifest, engine, host_root, dns[], limits[],  lines of progress; pods that could not start are errors
+ * apply    manifest, engine, gate, network, runtime, host_root, dns[], limits[],  lines of progress; pods that could not start are errors
  * down     timeout_s                                  lines; the supervisor then ends
- * ps       -                                          project, engine, manifest, generation, hash, gate{pid,state,restarts,...},
+ * ps       -                                          project, engine, network, manifest, generation, hash, gate{pid,state,restarts,...},
  *                                                     pods[{name,addresses,attached,walls,containers[{name,state,pid,exit_code,
- *                                                     restarts,started_at}]}]; on Podman also a container's id and log
- * reload   -                                          generation, hash, revoked, or the error of the broken list
+ *                                                     restarts,started_at}]}]; on Podman also a container's id and log;
+ *                                                     with HAProxy as the gate haproxy{pid,state,restarts,old}
+ * reload   -                                          generation, hash, revoked (with HAProxy as the gate ending_s), or the error of the broken
+ *                                                     list
  * enter    pod, container                             1 fd: pidfd of its pid 1; uid, gid, cwd, env[], cgroup, uid_base; on Podman
  *                                                     engine, id, setting (of the environment) instead of the last two
  * netns    pod                                        1 fd: the network namespace (verify)
  * policy   -                                          1 fd: the memfd in force; generation, hash
- * attach   pod; 1 fd: a network namespace             Podman's hook: done, when there are walls around it and the gate serves it */
+ * attach   pod, id; 1 fd: a network namespace             Podman's hook: done, when there are walls around it and the gate serves it */
 #ifndef STOCKADE_ENGINE_CONTROL_H
 #define STOCKADE_ENGINE_CONTROL_H
 
@@ -26,7 +28,9 @@
 #define CONTROL_SOCKET "control.sock"
 
 /* Directory of a project's sockets, state and logs: $STOCKADE_RUN_DIR or /run/stockade, then /PROJECT. Logs are in
- * logs/POD/CONTAINER.log, the decision log is decisions.log, diagnostics supervisor.log (gate too). */
+ * logs/POD/CONTAINER.log, the decision log is decisions.log (older ones decisions.log.1 to .DECISIONS_KEPT, the last the oldest),
+ * diagnostics supervisor.log (gate too). */
+enum { DECISIONS_KEPT = 4 };
 int control_run_dir(const char *project, char *ret, size_t size, struct err *err);
 /* -1 with ERR_FINDING when no supervisor runs for the project. */
 int control_connect(const char *project, struct err *err);

@@ -76,12 +76,13 @@ static bool say_pods(struct gate_link *g)
 		g->detached_count--;
 	}
 	for (struct gate_pod *p = g->pods; p; p = p->next) {
-		struct gate_message m = { .kind = GATE_ATTACH, .id = p->id };
+		struct gate_message m = { .kind = g->haproxy ? GATE_ATTACH_NAMES : GATE_ATTACH, .id = p->id };
+		const int first = g->haproxy ? GATE_DNS_TCP : 0;
 
 		if (p->sent)
 			continue;
 		(void)snprintf(m.name, sizeof m.name, "%s", p->name);
-		if (!say(g, &m, p->listeners, GATE_LISTENER_COUNT))
+		if (!say(g, &m, p->listeners + first, (size_t)(GATE_LISTENER_COUNT - first)))
 			return false;
 		p->sent = true;
 	}
@@ -97,7 +98,8 @@ static bool say_all(struct gate_link *g)
 			return false;
 		g->log_sent = true;
 	}
-	if (g->policy >= 0 && !g->policy_sent && !say_policy(g))
+	/* With HAProxy, once that serves it: what it refuses is never told here. */
+	if (g->policy >= 0 && !g->policy_sent && (!g->haproxy || g->haproxy->adopted == g->generation) && !say_policy(g))
 		return false;
 	if (g->status_wanted) {
 		const struct gate_message m = { .kind = GATE_STATUS };
@@ -129,14 +131,22 @@ static void hear_adopted(struct gate_link *g, const struct gate_message *m)
 	g->on_adopted(g, m->generation, m->refused != 0, m->revoked);
 }
 
+static void attached_if_both(struct gate_pod *p)
+{
+	if (!p->answered || !p->served || p->attached)
+		return;
+	p->attached = true;
+	if (p->on_attached)
+		p->on_attached(p);
+}
+
 static void hear_attached(struct gate_link *g, const struct gate_message *m)
 {
 	for (struct gate_pod *p = g->pods; p; p = p->next) {
-		if (p->id != m->id || !p->sent || p->attached)
+		if (p->id != m->id || !p->sent || p->answered)
 			continue;
-		p->attached = true;
-		if (p->on_attached)
-			p->on_attached(p);
+		p->answered = true;
+		attached_if_both(p);
 		return;
 	}
 }
@@ -197,18 +207,25 @@ static void forget_process(struct gate_link *g)
 	g->policy_sent = g->log_sent = g->status_wanted = false;
 	g->detached_count = 0;
 	for (struct gate_pod *p = g->pods; p; p = p->next)
-		p->sent = p->attached = false;
+		p->sent = p->answered = p->attached = false;
+}
+
+unsigned gate_link_backoff_ms(const struct gate_link *g)
+{
+	const unsigned shift = g->failures > 8 ? 8 : g->failures;
+	const unsigned wait = shift ? (unsigned)GATE_BACKOFF_MS << (shift - 1) : 0;
+
+	return wait < GATE_BACKOFF_MAX_MS ? wait : GATE_BACKOFF_MAX_MS;
 }
 
 static void schedule(struct gate_link *g)
 {
-	const unsigned shift = g->failures > 8 ? 8 : g->failures;
-	unsigned wait = shift ? (unsigned)GATE_BACKOFF_MS << (shift - 1) : 0;
+	const unsigned wait = gate_link_backoff_ms(g);
 
-	if (wait > GATE_BACKOFF_MAX_MS)
-		wait = GATE_BACKOFF_MAX_MS;
 	g->failures++;
 	g->state = GATE_DOWN;
+	if (g->outside)
+		return;
 	if (wait == 0)
 		spawn(g);
 	else
@@ -221,26 +238,28 @@ static void gate_ended(struct child *c, int wait_status)
 	const int code = child_exit_code(wait_status);
 
 	forget_process(g);
-	log_error("the gate ended (%s %d); it is started anew", code >= 128 ? "signal" : "exit status",
-		  code >= 128 ? code - 128 : code);
+	if (g->outside)
+		log_error("the gate ended; whoever has started it starts it anew");
+	else
+		log_error("the gate ended (%s %d); it is started anew", code >= 128 ? "signal" : "exit status",
+			  code >= 128 ? code - 128 : code);
 	if (loop_now_ms(g->loop) - g->started_ms > GATE_STEADY_MS)
 		g->failures = 0;
 	g->restarts++;
 	schedule(g);
 }
 
-/* Those that are not as usual, as arguments; returns how many words. text: where the words are. */
-static size_t put_limits(const struct gate_link *g, char text[static LIMIT_COUNT][LIMIT_TEXT_MAX], const char **args)
+size_t gate_link_limits(const struct gate_limits *limits, char text[static LIMIT_COUNT][LIMIT_TEXT_MAX], const char **args)
 {
 	struct gate_limits usual;
 	size_t n = 0;
 
 	limits_default(&usual);
-	for (int i = 0; g->limits && i < LIMIT_COUNT; i++) {
-		if (g->limits->of[i] == usual.of[i])
+	for (int i = 0; limits && i < LIMIT_COUNT; i++) {
+		if (limits->of[i] == usual.of[i])
 			continue;
 		args[n++] = "--limit";
-		args[n++] = limits_format(g->limits, (enum gate_limit)i, text[i]);
+		args[n++] = limits_format(limits, (enum gate_limit)i, text[i]);
 	}
 	return n;
 }
@@ -259,7 +278,7 @@ static void become_gate(const struct gate_link *g, int channel)
 		args[n++] = "--workers";
 		args[n++] = workers;
 	}
-	n += put_limits(g, limits, args + n);
+	n += gate_link_limits(g->limits, limits, args + n);
 	for (const char *const *d = g->dns; d && *d && n + 3 < GATE_ARGS; d++) {
 		args[n++] = "--dns";
 		args[n++] = *d;
@@ -312,7 +331,31 @@ void gate_link_start(struct gate_link *g)
 	g->restart.expired = restart_due;
 	g->answer.expired = answer_late;
 	g->policy = g->log = g->channel.fd = -1;
-	spawn(g);
+	if (!g->outside)
+		spawn(g);
+}
+
+bool gate_link_connected(struct gate_link *g, int fd, pid_t pid)
+{
+	struct err err = { 0 };
+
+	if (g->state != GATE_DOWN || g->child.pid > 0) {
+		log_error("a second gate, process %d, is turned away", pid);
+		(void)close(fd);
+		return false;
+	}
+	g->channel = (struct source) { .fd = fd, .ready = channel_ready };
+	g->started_ms = loop_now_ms(g->loop);
+	/* No child of this process: how it ends is not told, that it ends is. */
+	if (child_watch(&g->child, g->loop, pid, gate_ended, &err) < 0 || loop_watch(g->loop, &g->channel, EPOLLIN) < 0) {
+		log_error("the gate cannot be watched: %s", err.text);
+		child_kill(&g->child);
+		forget_process(g);
+		return false;
+	}
+	g->state = GATE_STARTING;
+	loop_timer_set(g->loop, &g->answer, GATE_ANSWER_MS);
+	return true;
 }
 
 void gate_link_publish(struct gate_link *g, int policy, uint64_t generation, const char *hash)
@@ -321,22 +364,50 @@ void gate_link_publish(struct gate_link *g, int policy, uint64_t generation, con
 	g->generation = generation;
 	(void)snprintf(g->hash, sizeof g->hash, "%s", hash);
 	g->policy_sent = false;
+	g->refusal[0] = '\0';
+	if (g->haproxy)
+		haproxy_publish(g->haproxy, policy, generation, hash);
 	tell(g);
+}
+
+void gate_link_haproxy_adopted(struct gate_link *g, uint64_t generation, const char *why)
+{
+	if (why)
+		(void)snprintf(g->refusal, sizeof g->refusal, "HAProxy: %s", why);
+	if (why && generation == g->generation)
+		g->on_adopted(g, generation, true, 0);
+	tell(g);
+}
+
+void gate_link_haproxy_served(struct gate_link *g, uint64_t change)
+{
+	struct gate_pod *next;
+
+	for (struct gate_pod *p = g->pods; p; p = next) {
+		next = p->next;
+		p->served = p->change <= change;
+		p->attached = p->attached && p->served;
+		attached_if_both(p);
+	}
 }
 
 void gate_link_log(struct gate_link *g, int log)
 {
 	g->log = log;
 	g->log_sent = false;
+	if (g->haproxy)
+		haproxy_log(g->haproxy, log);
 	tell(g);
 }
 
 void gate_link_attach(struct gate_link *g, struct gate_pod *p)
 {
 	p->id = ++g->next_id;
-	p->sent = p->attached = false;
+	p->sent = p->answered = p->attached = false;
 	p->next = g->pods;
 	g->pods = p;
+	p->served = !g->haproxy;
+	p->change = g->haproxy ? haproxy_change(g->haproxy) : 0;
 	tell(g);
 }
 
@@ -350,7 +421,9 @@ void gate_link_detach(struct gate_link *g, struct gate_pod *p)
 			g->detached[g->detached_count++] = p->id;
 		else if (p->sent) /* so many at once that the gate cannot be told: a new one knows of none of them */
 			child_signal(&g->child, SIGKILL);
-		p->sent = p->attached = false;
+		p->sent = p->answered = p->attached = false;
+		if (g->haproxy)
+			(void)haproxy_change(g->haproxy);
 		tell(g);
 		return;
 	}

@@ -5,6 +5,7 @@
 #define STOCKADE_ENGINE_GATE_LINK_H
 
 #include "engine/child.h"
+#include "engine/haproxy.h"
 #include "gate/protocol.h"
 
 enum gate_state { GATE_DOWN, GATE_STARTING, GATE_SERVING, GATE_STOPPING };
@@ -17,6 +18,8 @@ struct gate_pod { /* embedded in its owner */
 	char name[64];
 	const int *listeners; /* GATE_LISTENER_COUNT fds */
 	bool sent, attached;
+	bool answered, served; /* by the gate; its TCP by HAProxy: both make it attached */
+	uint64_t change;       /* of HAProxy's, that brings it */
 	void (*on_attached)(struct gate_pod *p);
 };
 
@@ -27,6 +30,8 @@ struct gate_link {
 	const char *const *dns; /* NULL-terminated; NULL: the host's resolv.conf */
 	unsigned workers;
 	const struct gate_limits *limits; /* NULL: the defaults */
+	bool outside;                     /* somebody else starts it, and starts it anew; it comes by gate_link_connected */
+	struct haproxy *haproxy;          /* it serves the pods' TCP, the gate the rest; NULL: the gate serves all */
 	bool quiet;                       /* its diagnostics go nowhere, not to the owner's stderr */
 	void (*on_adopted)(struct gate_link *g, uint64_t generation, bool refused, uint32_t revoked);
 	void (*on_status)(struct gate_link *g, const struct gate_counters *c);
@@ -34,7 +39,8 @@ struct gate_link {
 	enum gate_state state;
 	unsigned restarts;
 	struct child child;
-	uint64_t adopted; /* generation that the present gate serves; 0: none yet */
+	uint64_t adopted;          /* generation that the present gate serves; 0: none yet */
+	char refusal[HAPROXY_WHY]; /* why the last generation was refused; "" when the gate itself did */
 	/* its own */
 	struct source channel;
 	struct timer restart, answer;
@@ -51,9 +57,18 @@ struct gate_link {
 };
 
 void gate_link_start(struct gate_link *g);
+/* How long one that ended soon, again and again, should wait before it is started anew. */
+unsigned gate_link_backoff_ms(const struct gate_link *g);
+/* One that runs outside has connected. fd: taken. false: there is one already, or it has gone. */
+bool gate_link_connected(struct gate_link *g, int fd, pid_t pid);
+/* Limits that are not as usual, as arguments; returns how many words. text: where the words are. */
+size_t gate_link_limits(const struct gate_limits *limits, char text[static LIMIT_COUNT][LIMIT_TEXT_MAX], const char **args);
 /* Each keeps what it is given by fd number: the fd must stay open until it is replaced. */
 void gate_link_publish(struct gate_link *g, int policy, uint64_t generation, const char *hash);
 void gate_link_log(struct gate_link *g, int log);
+/* From HAProxy (its on_adopted, on_served). */
+void gate_link_haproxy_adopted(struct gate_link *g, uint64_t generation, const char *why);
+void gate_link_haproxy_served(struct gate_link *g, uint64_t change);
 void gate_link_attach(struct gate_link *g, struct gate_pod *p);
 void gate_link_detach(struct gate_link *g, struct gate_pod *p); /* idle ones too */
 void gate_link_status(struct gate_link *g);

@@ -9,6 +9,7 @@
 #include "engine/reload.h"
 #include "engine/serve.h"
 #include "engine/watch.h"
+#include "plan/oci.h"
 #include "plan/plan.h"
 
 enum { HOUSE_DNS = 8, HOUSE_DNS_TEXT = 64, HOUSE_PATH = 512 };
@@ -37,6 +38,7 @@ struct house {
 	char manifest[HOUSE_PATH]; /* absolute; "" before the first apply */
 
 	struct gate_link gate;
+	struct haproxy haproxy; /* started when gate.haproxy is it */
 	bool gate_started, gate_answers;
 	struct gate_counters counters;
 	char dns[HOUSE_DNS][HOUSE_DNS_TEXT];
@@ -47,6 +49,7 @@ struct house {
 	struct watch watch;
 	struct serve serve;
 	const struct pod_engine *engine; /* NULL before the first apply */
+	struct oci_runtime runtime;      /* of the built-in engine; its path is "" where containers are started directly */
 	struct podman podman;
 	struct live_pod *pods;
 	struct apply *applies; /* the first is at work */

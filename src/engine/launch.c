@@ -133,6 +133,7 @@ int launch_prepare(struct launch *l, const struct launch_pod *p, const struct co
 		.stdio = { -1, -1, -1 },
 		.netns = p->walls->netns,
 		.userns = p->walls->userns,
+		.runtime = p->runtime,
 		.die_with_parent = true,
 	};
 	return 0;

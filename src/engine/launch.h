@@ -10,6 +10,7 @@ struct launch_pod {
 	const struct plan *plan;
 	const struct plan_pod *pod;
 	const struct pod_walls *walls;
+	const struct oci_runtime *runtime; /* NULL: none, containers are started directly */
 };
 
 struct launch {

@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "pod/runtime.h"
 
 static const char *const state_names[] = {
 	[CONTAINER_WAITING] = "waiting",
@@ -37,6 +38,10 @@ static void clean(struct live_container *c)
 	const struct container_spec spec = { .cgroup = c->cgroup };
 
 	container_log_close(&c->log);
+	if (c->first)
+		fd_close(&c->first);
+	c->first = 0;
+	c->pid = 0;
 	if (c->cgroup[0])
 		container_cleanup(&spec);
 	c->cgroup[0] = '\0';
@@ -71,8 +76,9 @@ static pid_t start_program(struct live_container *c, struct launch *l, struct er
 	l->spec.stdio[0] = null;
 	l->spec.stdio[1] = l->spec.stdio[2] = out;
 	(void)snprintf(c->cgroup, sizeof c->cgroup, "%s", l->spec.cgroup);
-	const pid_t pid = container_start(&l->spec, err);
+	const pid_t pid = l->spec.runtime ? runtime_start(&l->spec, &c->first, err) : container_start(&l->spec, err);
 
+	c->pid = c->first ? container_pid(c->first) : 0;
 	if (pid < 0)
 		c->cgroup[0] = '\0'; /* nothing is left of it */
 	return pid;
@@ -130,7 +136,7 @@ void live_container_kill(struct live_container *c)
 
 pid_t live_container_pid(const struct live_container *c)
 {
-	return c->child.pid > 0 ? c->child.pid : c->pid;
+	return c->pid > 0 ? c->pid : c->child.pid;
 }
 
 json_t *live_container_describe(const struct live_container *c)

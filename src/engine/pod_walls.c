@@ -57,7 +57,7 @@ static int raise_inside(struct pod_walls *w, const struct plan *p, const struct 
 	arena_free(&a);
 	if (rc < 0)
 		return -1;
-	if (netns_listeners(w->netns, w->listeners, err) < 0) {
+	if (netns_listeners(w->netns, NULL, w->listeners, err) < 0) {
 		fd_close(&drops);
 		return err_wrap(err, "the listeners");
 	}

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/bridge.h"
 #include "engine/live_container.h"
 #include "engine/live_port.h"
 
@@ -134,6 +135,7 @@ int pod_start(struct house *h, struct plan_ref *plan, const struct plan_pod *pla
 				 .plan = plan_ref_take(plan),
 				 .planned = planned,
 				 .log_dir = -1,
+				 .podman.bridge.is_gate = planned->pod->gate,
 				 .walls = { -1, -1, { -1, -1, -1, -1, -1 }, 0 } };
 	(void)snprintf(p->name, sizeof p->name, "%s", planned->pod->name);
 	(void)snprintf(p->gate.name, sizeof p->gate.name, "%s", p->name);
@@ -201,6 +203,11 @@ struct live_container *pod_running(struct live_pod *p, const char *container, st
 	return NULL;
 }
 
+static bool is_attached(const struct live_pod *p)
+{
+	return bridge_is_gate(p) ? p->house->gate.state == GATE_SERVING : p->gate.attached;
+}
+
 json_t *pod_describe(const struct live_pod *p)
 {
 	char v4[IP_TEXT_MAX], v6[IP_TEXT_MAX];
@@ -208,9 +215,9 @@ json_t *pod_describe(const struct live_pod *p)
 
 	for (size_t i = 0; i < p->container_count; i++)
 		(void)json_array_append_new(containers, live_container_describe(&p->containers[i]));
-	return json_pack("{ss s[ss] sb sb so}", "name", p->name, "addresses", ip_format(&p->planned->v4, v4),
-			 ip_format(&p->planned->v6, v6), "attached", (int)(p->gate.attached && !p->outside), "walls",
-			 (int)!p->outside, "containers", containers);
+	return json_pack("{ss s[ss] sb sb so* so}", "name", p->name, "addresses", ip_format(&p->planned->v4, v4),
+			 ip_format(&p->planned->v6, v6), "attached", (int)(is_attached(p) && !p->outside), "walls",
+			 (int)!p->outside, "wire", bridge_describe(p), "containers", containers);
 }
 
 void pod_launch(const struct live_pod *p, struct launch_pod *ret)
@@ -219,5 +226,6 @@ void pod_launch(const struct live_pod *p, struct launch_pod *ret)
 				     .volume_dir = p->volume_dir,
 				     .plan = p->plan->plan,
 				     .pod = p->planned,
-				     .walls = &p->walls };
+				     .walls = &p->walls,
+				     .runtime = p->house->runtime.path[0] ? &p->house->runtime : NULL };
 }

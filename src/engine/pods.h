@@ -39,7 +39,8 @@ struct live_container {
 	uint64_t started_ms;
 	time_t started_at; /* 0: never */
 	char cgroup[256];
-	/* one of Podman's, as it was when last looked at */
+	int first; /* under an OCI runtime: a pidfd of its first process (pod/runtime.h), or 0 */
+	/* one of Podman's, as it was when last looked at; pid also of one under an OCI runtime */
 	pid_t pid;
 	char id[72], log_path[HOUSE_PATH];
 	void (*ended)(struct live_container *c);

@@ -91,12 +91,14 @@ void reload_ask(struct house *h, struct reload_request *r)
 		begin(h);
 }
 
-/* The gate has said no to it, which its reading of a block that we made ourselves should never do: back to what was. */
+/* The gate has said no to it, which its reading of a block that we made ourselves should never do, or HAProxy has: back to what was. */
 static void withdraw(struct house *h)
 {
-	const struct err why = { .class = ERR_FAULT, .text = "the gate refused the policy; see supervisor.log" };
+	struct err why = { .class = ERR_FAULT, .text = "the gate refused the policy; see supervisor.log" };
 	struct loaded *refused = h->reload.pending, *kept = h->reload.in_force;
 
+	if (h->gate.refusal[0])
+		(void)err_set(&why, ERR_FAULT, "%s", h->gate.refusal);
 	h->reload.pending = NULL;
 	if (kept)
 		gate_link_publish(&h->gate, kept->policy, h->reload.generation, kept->hash);
@@ -136,6 +138,12 @@ static void adopt_late(struct timer *t)
 	const struct err why = { .class = ERR_FAULT, .text = "the gate has not taken on the policy yet; see supervisor.log" };
 
 	finish(h, NULL, &why);
+}
+
+void reload_give_up(struct house *h, const struct err *why)
+{
+	if (h->reload.limit.prev)
+		finish(h, NULL, why);
 }
 
 /* --- the automatic one --- */

@@ -42,6 +42,8 @@ void reload_ask(struct house *h, struct reload_request *r);
 void reload_automatic(struct house *h);
 /* From the gate. */
 void reload_on_adopted(struct house *h, uint64_t generation, bool refused, uint32_t revoked);
+/* The gate will not take on what is published: who waits for that is told why. */
+void reload_give_up(struct house *h, const struct err *why);
 /* Ends all requests with an error. */
 void reload_cancel(struct house *h);
 void reload_free(struct house *h);

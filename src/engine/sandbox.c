@@ -16,10 +16,12 @@
 #include "engine/gate_link.h"
 #include "engine/launch.h"
 #include "engine/policy_file.h"
+#include "engine/runtime.h"
 #include "engine/stale.h"
 #include "engine/terminal.h"
 #include "engine/volumes.h"
 #include "guard/guard.h"
+#include "pod/runtime.h"
 
 enum { START_MS = 10000, GRACE_MS = 2000, SWEEP_MS = 200, TIMED_OUT = 124 };
 #define SANDBOX_NAME "sandbox"
@@ -143,6 +145,7 @@ static void make_spec(struct sandbox *s)
 		.stdio = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
 		.netns = s->walls.netns,
 		.userns = s->walls.userns,
+		.runtime = o->runtime,
 		.die_with_parent = true,
 	};
 }
@@ -180,9 +183,11 @@ static int start(struct sandbox *s, struct err *err)
 {
 	const int stdio[3] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
 
+	FD_CLOSE int first = -1;
+
 	if (terminal_open(&s->terminal, stdio, &s->spec, err) < 0)
 		return -1;
-	const pid_t pid = container_start(&s->spec, err);
+	const pid_t pid = s->spec.runtime ? runtime_start(&s->spec, &first, err) : container_start(&s->spec, err);
 
 	if (pid < 0 || child_watch(&s->child, s->loop, pid, child_ended, err) < 0)
 		return -1;
@@ -292,6 +297,9 @@ static int begin(struct sandbox *s, const sigset_t *set, struct err *err)
 	    guard_seccomp_prepare(false, err) < 0)
 		return -1;
 	make_spec(s);
+	if (s->options->runtime &&
+	    (runtime_check_text("an argument", s->spec.argv, err) < 0 || runtime_check_text("a variable", s->spec.envp, err) < 0))
+		return -1;
 	(void)snprintf(s->pod.name, sizeof s->pod.name, SANDBOX_NAME);
 	s->pod.listeners = s->walls.listeners;
 	s->pod.on_attached = attached;
@@ -306,6 +314,7 @@ static void finish(struct sandbox *s)
 {
 	terminal_leave(&s->terminal);
 	child_kill(&s->child);
+	runtime_appended(&s->spec);
 	if (s->spec.cgroup)
 		container_cleanup(&s->spec);
 	if (s->gate.loop)

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "gate/limits.h"
+#include "plan/oci.h"
 #include "policy/snapshot.h"
 
 struct sandbox_volume {
@@ -23,13 +24,14 @@ struct sandbox_options {
 	size_t rule_count;
 	const struct sandbox_volume *volumes;
 	size_t volume_count;
-	const char *cwd;                  /* inside; it lies in a volume, or NULL: / */
-	const char *const *dns;           /* NULL-terminated; NULL: the host's resolv.conf */
-	const struct gate_limits *limits; /* of the gate; NULL: the defaults */
-	const char *log;                  /* a file for the decision log, or NULL: none */
-	uint64_t memory_limit;            /* bytes, 0 none */
-	uint32_t pids_limit;              /* 0: the default */
-	uint32_t timeout_ms;              /* 0 none */
+	const struct oci_runtime *runtime; /* that runs it; NULL: none */
+	const char *cwd;                   /* inside; it lies in a volume, or NULL: / */
+	const char *const *dns;            /* NULL-terminated; NULL: the host's resolv.conf */
+	const struct gate_limits *limits;  /* of the gate; NULL: the defaults */
+	const char *log;                   /* a file for the decision log, or NULL: none */
+	uint64_t memory_limit;             /* bytes, 0 none */
+	uint32_t pids_limit;               /* 0: the default */
+	uint32_t timeout_ms;               /* 0 none */
 };
 
 /* stdin, stdout and stderr of the caller are the program's (a terminal too). Returns the program's exit code (128+signal), 124

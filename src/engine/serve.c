@@ -170,6 +170,25 @@ static json_t *describe_gate(const struct house *h)
 			 "accept_pauses", (json_int_t)n->accept_pauses, "limits", describe_limits(h));
 }
 
+static json_t *describe_runtime(const struct house *h)
+{
+	const struct oci_runtime *r = &h->runtime;
+
+	return r->path[0]
+		       ? json_pack("{ss ss sb}", "kind", plan_oci_kind_name(r->kind), "path", r->path, "overlays", (int)r->overlays)
+		       : NULL;
+}
+
+/* NULL: the gate serves all. */
+static json_t *describe_haproxy(const struct house *h)
+{
+	const struct haproxy *x = h->gate.haproxy;
+
+	return x ? json_pack("{si ss si si}", "pid", x->current ? (int)x->current->child.pid : 0, "state",
+			     haproxy_state_word(haproxy_state(x)), "restarts", (int)x->restarts, "old", (int)haproxy_old(x))
+		 : NULL;
+}
+
 static json_t *describe(const struct house *h)
 {
 	json_t *pods = json_array();
@@ -180,10 +199,11 @@ static json_t *describe(const struct house *h)
 
 	if (h->podman.strangers)
 		(void)json_array_extend(pods, h->podman.strangers);
-	return json_pack("{ss ss ss sI ss so s{si} so so*}", "project", h->project, "engine", h->engine ? h->engine->name : "",
-			 "manifest", h->manifest, "generation", (json_int_t)h->reload.generation, "hash",
-			 h->reload.in_force ? h->reload.in_force->hash : "", "gate", describe_gate(h), "supervisor", "pid",
-			 (int)getpid(), "pods", pods, "reload_error", error);
+	return json_pack("{ss ss ss* so* ss sI ss so so* s{si} so so*}", "project", h->project, "engine",
+			 h->engine ? h->engine->name : "", "network", h->podman.bridge.on ? "bridge" : NULL, "runtime",
+			 describe_runtime(h), "manifest", h->manifest, "generation", (json_int_t)h->reload.generation, "hash",
+			 h->reload.in_force ? h->reload.in_force->hash : "", "gate", describe_gate(h), "haproxy",
+			 describe_haproxy(h), "supervisor", "pid", (int)getpid(), "pods", pods, "reload_error", error);
 }
 
 static void answer_status(struct house *h)
@@ -259,11 +279,12 @@ static void ask_ps(struct client *c, const json_t *request)
 static void ask_attach(struct client *c, const json_t *request)
 {
 	const char *pod = json_string_value(json_object_get(request, "pod"));
+	const char *container = json_string_value(json_object_get(request, "id"));
 
-	if (!pod || c->fd < 0)
-		refuse(c, ERR_INPUT, "the hook names a pod and gives its network namespace");
+	if (!pod || !container || c->fd < 0)
+		refuse(c, ERR_INPUT, "the hook names a pod and a container, and gives its network namespace");
 	else
-		podman_attach(c->house, c->id, pod, fd_steal(&c->fd));
+		podman_attach(c->house, c->id, pod, container, fd_steal(&c->fd));
 }
 
 /* --- reload --- */
@@ -297,6 +318,8 @@ static void manual_done(struct reload_request *r, const struct reload_outcome *o
 				      (int)o->changed, "revoked", (int)o->revoked)
 			  : NULL;
 
+	if (o && m->house->gate.haproxy)
+		(void)json_object_set_new(reply, "ending_s", json_integer(HAPROXY_REVOKE_MS / 1000));
 	client_done(m->house, m->client, reply, why, NULL, 0);
 	free(m);
 }
@@ -404,13 +427,15 @@ static void ask_enter(struct client *c, const json_t *request)
 		return;
 	}
 	pod_launch(p, &pod);
-	json_t *reply = json_pack("{ss ss sI sI ss so ss sI}", "pod", p->name, "container", planned->name, "uid",
+	const struct oci_runtime *runtime = pod.runtime;
+	const bool sandbox = runtime && runtime->kind == OCI_RUNSC;
+	json_t *reply = json_pack("{ss ss sI sI ss so ss sI so*}", "pod", p->name, "container", planned->name, "uid",
 				  (json_int_t)(planned->run_as_user > 0 ? planned->run_as_user : 0), "gid",
 				  (json_int_t)(planned->run_as_group > 0 ? planned->run_as_group : 0), "cwd",
 				  planned->working_dir ? planned->working_dir : "/", "env", env_of(&pod, planned), "cgroup",
-				  k->cgroup, "uid_base", (json_int_t)p->walls.uid_base);
+				  k->cgroup, "uid_base", (json_int_t)p->walls.uid_base, "runtime", describe_runtime(c->house));
 
-	client_done(c->house, c->id, reply, NULL, &k->child.source.fd, 1);
+	client_done(c->house, c->id, reply, NULL, runtime && !sandbox ? &k->first : &k->child.source.fd, 1);
 }
 
 static void ask_netns(struct client *c, const json_t *request)

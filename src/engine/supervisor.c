@@ -46,6 +46,20 @@ static int open_log(int dir, const char *name, struct err *err)
 	return fd < 0 ? err_errno(err, "%s", name) : fd;
 }
 
+/* decisions.log becomes decisions.log.1, and so on; the oldest is no more. */
+static int shift_decisions(int dir)
+{
+	char from[32], to[32];
+
+	for (int n = DECISIONS_KEPT; n > 1; n--) {
+		(void)snprintf(from, sizeof from, "decisions.log.%d", n - 1);
+		(void)snprintf(to, sizeof to, "decisions.log.%d", n);
+		if (renameat(dir, from, dir, to) < 0 && errno != ENOENT)
+			return -1;
+	}
+	return renameat(dir, "decisions.log", dir, "decisions.log.1");
+}
+
 /* The decision log goes on in a new file; the gate is given it. */
 static void rotate_decisions(struct house *h)
 {
@@ -55,7 +69,7 @@ static void rotate_decisions(struct house *h)
 
 	if (fstat(old, &st) < 0 || st.st_size < DECISIONS_BYTES)
 		return;
-	if (renameat(h->dir, "decisions.log", h->dir, "decisions.log.1") < 0) {
+	if (shift_decisions(h->dir) < 0) {
 		log_error("decisions.log cannot be rotated: %s", strerror(errno));
 		return;
 	}
@@ -131,6 +145,7 @@ static void clear(struct house *h)
 
 	if (h->gate_started)
 		gate_link_stop(&h->gate);
+	haproxy_stop(&h->haproxy);
 	reload_free(h);
 	podman_end(h);
 	launch_cgroup_prefix(h->project, prefix);
@@ -155,6 +170,16 @@ static void on_status(struct gate_link *g, const struct gate_counters *c)
 
 	h->counters = *c;
 	serve_on_status(h);
+}
+
+static void on_haproxy_adopted(struct haproxy *x, uint64_t generation, const char *why)
+{
+	gate_link_haproxy_adopted(&((struct house *)((char *)x - offsetof(struct house, haproxy)))->gate, generation, why);
+}
+
+static void on_haproxy_served(struct haproxy *x, uint64_t change)
+{
+	gate_link_haproxy_served(&((struct house *)((char *)x - offsetof(struct house, haproxy)))->gate, change);
 }
 
 static void lists_changed(struct watch *w)
@@ -212,6 +237,14 @@ static int settle_process(struct house *h, struct err *err)
 	return guard_seccomp_prepare(false, err);
 }
 
+/* For who keeps it running (systemd's PIDFile=). */
+static int write_pid(int dir, struct err *err)
+{
+	FD_CLOSE int fd = openat(dir, "pid", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0 ? err_errno(err, "the file 'pid' of the run directory") : 0;
+}
+
 static int take_directory(struct supervisor *s, struct err *err)
 {
 	struct house *h = &s->house;
@@ -222,7 +255,7 @@ static int take_directory(struct supervisor *s, struct err *err)
 	if (h->dir < 0)
 		return -1;
 	s->lock = run_dir_lock(h->dir, h->path, err);
-	if (s->lock < 0)
+	if (s->lock < 0 || write_pid(h->dir, err) < 0)
 		return -1;
 	FD_CLOSE int diagnostics = open_log(h->dir, "supervisor.log", err);
 
@@ -243,6 +276,11 @@ static int begin(struct supervisor *s, struct err *err)
 	if (!h->loop)
 		return err_errno(err, "the loop");
 	h->gate = (struct gate_link) { .loop = h->loop, .project = h->project, .on_adopted = on_adopted, .on_status = on_status };
+	h->haproxy = (struct haproxy) { .loop = h->loop,
+					.project = h->project,
+					.path = h->path,
+					.on_adopted = on_haproxy_adopted,
+					.on_served = on_haproxy_served };
 	reload_init(h);
 	if (take_signals(s, err) < 0 || watch_init(&h->watch, h->loop, lists_changed, err) < 0)
 		return -1;

@@ -114,7 +114,7 @@ static void digest_container(struct digest *d, const struct container *c)
 	digest_number(d, c->jailer);
 }
 
-static const char *config_hash(const struct plan *plan, const struct plan_pod *pod, struct arena *a)
+const char *plan_config_hash(const struct plan *plan, const struct plan_pod *pod, struct arena *a)
 {
 	const struct pod *p = pod->pod;
 	struct digest d = { 0xcbf29ce484222325ULL };
@@ -164,7 +164,7 @@ static void place_pods(struct plan *p, struct arena *a)
 	for (size_t i = 0; i < p->pod_count; i++) {
 		p->pods[i].hosts = hosts;
 		p->pods[i].resolv_conf = resolv;
-		p->pods[i].config_hash = config_hash(p, &p->pods[i], a);
+		p->pods[i].config_hash = plan_config_hash(p, &p->pods[i], a);
 	}
 }
 

@@ -51,6 +51,8 @@ struct plan {
 };
 
 struct plan *plan_make(const struct manifest *m, struct arena *a);
+/* What a pod is, as a short text; plan_make has worked it out for those of the manifest. */
+const char *plan_config_hash(const struct plan *plan, const struct plan_pod *pod, struct arena *a);
 const char *step_text(const struct step *s, struct arena *a); /* a line for people: "pod cli-pod: ..." */
 const char *step_undo_text(const struct step *s, struct arena *a);
 /* The jail's whole ruleset of one pod as nft text: one `inet stockade` table (see jail/jail.h for what it does), put up in

@@ -62,6 +62,7 @@ struct subject {
 	bool bare;        /* a container of it runs outside of the network namespace that has the walls */
 	int netns, pidfd; /* -1: not to be had */
 	const char *why;  /* then why */
+	bool sealed;      /* nobody can bring a probe into it: what is asked of containers is not asked of it */
 	pid_t pids[32];   /* of its running containers' first processes */
 	size_t pid_count;
 	struct container_spec spec; /* what pidfd may be entered with */
@@ -75,8 +76,11 @@ struct scene {
 	const char *project;
 	char run_dir[512];
 	json_t *ps;
-	bool podman; /* its containers are Podman's */
-	pid_t gate, supervisor;
+	bool podman;           /* its containers are Podman's */
+	bool bridge;           /* a pod has a wire to the gate's pod */
+	bool runtime, sandbox; /* they run under an OCI runtime of ours; and it is runsc, with a kernel of its own */
+	bool on_haproxy;       /* HAProxy serves the pods' TCP */
+	pid_t gate, supervisor, haproxy;
 	uint64_t generation;    /* said by ps */
 	struct snapshot policy; /* generation and hash as published */
 	int policy_fd;
@@ -105,6 +109,7 @@ struct view {
 	struct scene *scene;
 	struct subject *subject; /* NULL: none in particular */
 	bool gate_silent;        /* it let a request wait for too long: no other is made */
+	bool socks_silent;       /* likewise, to a SOCKS greeting */
 	bool resolver_silent[2]; /* the same of the resolver, by UDP and TCP */
 	bool log_awaited;        /* the log had its time to be written */
 	struct reach http, tls;

@@ -63,11 +63,11 @@ static bool not_in_kernel(int error)
 void calls_look(struct view *v, const struct probe *p, struct finding *f)
 {
 	struct attempt a = { p->data, v };
-	const char *podman = v->subject && v->scene->podman ? a.c->podman : NULL;
+	const char *excuse = !v->subject ? NULL : v->scene->podman ? a.c->podman : v->scene->runtime ? a.c->runtime : NULL;
 	const int rc = prober_attempt(make_attempt, &a);
 
-	if (rc == 0 && podman)
-		finding_set(f, SIGHT_ABSENT, "%s", podman);
+	if (rc == 0 && excuse)
+		finding_set(f, SIGHT_ABSENT, "%s", excuse);
 	else if (rc == 0)
 		finding_set(f, SIGHT_THROUGH, "it succeeded");
 	else if (rc < 0)

@@ -10,7 +10,8 @@ struct call_case {
 	int (*attempt)(const struct call_case *c, struct view *v); /* 0: it succeeded; else an errno */
 	int a, b, c;                                               /* numbers it is made with */
 	const char *path;
-	const char *podman; /* why success is no flaw in a container of Podman; NULL: it is one */
+	const char *podman;  /* why success is no flaw in a container of Podman; NULL: it is one */
+	const char *runtime; /* the same under an OCI runtime */
 };
 void calls_look(struct view *v, const struct probe *p, struct finding *f);
 

@@ -10,12 +10,13 @@
 #include "verify/probe_state.h"
 #include "verify/proc.h"
 
-enum { LOOKS = 6, LOOK_AGAIN_US = 60000, FIRST_POD_UID = 0x70000000, SECCOMP_FILTER = 2 };
+enum { LOOKS = 6, LOOK_AGAIN_US = 60000, FIRST_POD_UID = 0x70000000, SECCOMP_FILTER = 2, SYS_PTRACE = 1 << 19 };
 
 /* --- capabilities of everybody in the pod's network --- */
 
 struct search {
 	ino_t netns;
+	uint64_t excused; /* capabilities */
 	pid_t capable;
 	size_t seen;
 	struct proc_status status;
@@ -28,7 +29,7 @@ static bool check_process(void *arg, pid_t pid)
 	if (proc_namespace(pid, "net") != s->netns || !proc_status(pid, 0, &s->status))
 		return true;
 	s->seen++;
-	if (s->status.capabilities)
+	if (s->status.capabilities & ~(s->status.uid >= FIRST_POD_UID ? s->excused : 0))
 		s->capable = pid;
 	return s->capable == 0;
 }
@@ -49,7 +50,8 @@ static void find_capable(struct search *s)
 void processes_capabilities(struct view *v, const struct probe *p, struct finding *f)
 {
 	struct stat st;
-	struct search s = { 0 };
+	/* gVisor traces the program in its sandbox; the pod's user namespace is all that this counts in. */
+	struct search s = { .excused = v->scene->sandbox ? SYS_PTRACE : 0 };
 
 	if (v->subject->netns < 0 || fstat(v->subject->netns, &st) < 0) {
 		finding_set(f, SIGHT_UNCLEAR, "%s", v->subject->why);
@@ -61,7 +63,8 @@ void processes_capabilities(struct view *v, const struct probe *p, struct findin
 		finding_set(f, SIGHT_THROUGH, "process %d has capabilities %llx", s.capable,
 			    (unsigned long long)s.status.capabilities);
 	else
-		finding_set(f, SIGHT_HELD, "%zu processes, none with a capability", s.seen);
+		finding_set(f, SIGHT_HELD, "%zu processes, none with a capability%s", s.seen,
+			    s.excused ? ", but gVisor's own, to trace what it runs" : "");
 }
 
 void processes_capabilities_control(struct view *v, const struct probe *p, struct finding *f)
@@ -192,6 +195,11 @@ static void judge_gate(struct view *v, judgement *wrong, const char *good, struc
 	const char *what = wrong(v->scene, v->scene->gate);
 
 	finding_set(f, what ? SIGHT_THROUGH : SIGHT_HELD, "process %d: %s", v->scene->gate, what ? what : good);
+	if (what || !v->scene->on_haproxy)
+		return;
+	what = v->scene->haproxy > 0 ? wrong(v->scene, v->scene->haproxy) : "it does not run";
+	finding_set(f, what ? SIGHT_THROUGH : SIGHT_HELD, "processes %d and, HAProxy, %d: %s%s", v->scene->gate, v->scene->haproxy,
+		    what ? "of HAProxy: " : "", what ? what : good);
 }
 
 void processes_gate(struct view *v, const struct probe *p, struct finding *f)

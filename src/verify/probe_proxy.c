@@ -120,7 +120,7 @@ static void judge(const struct answer *a, const char *reasons, struct finding *f
 		finding_set(f, SIGHT_UNCLEAR, "refused, but with %u %s; right is: %s", a->status, a->reason, reasons);
 }
 
-static bool literal_listed(struct view *v, const char *literal, struct finding *f)
+bool proxy_literal_listed(struct view *v, const char *literal, struct finding *f)
 {
 	struct host host;
 
@@ -137,7 +137,7 @@ static bool send_case(struct view *v, const struct http_case *c, struct answer *
 {
 	char request[REQUEST_MAX], words[120];
 
-	if (proxy_is_silent(v, f) || literal_listed(v, c->literal, f))
+	if (proxy_is_silent(v, f) || proxy_literal_listed(v, c->literal, f))
 		return false;
 	finding_set(f, SIGHT_UNCLEAR, "the request does not fit");
 	const size_t n = proxy_expand(v, c->request, request, sizeof request, f);

@@ -27,6 +27,9 @@ void proxy_prepare(struct view *v);
  * only another pod may reach, $Z a NUL. Returns the size; 0: something is not there (the finding says what) or does not fit. */
 size_t proxy_expand(struct view *v, const char *text, char *out, size_t size, struct finding *f);
 
+/* true: the pod's list allows this address after all (the finding says so), so that there is nothing to show. */
+bool proxy_literal_listed(struct view *v, const char *literal, struct finding *f);
+
 void proxy_refused(struct view *v, const struct probe *p,
 		   struct finding *f); /* http_case: must be refused with one of its reasons */
 void proxy_allowed(struct view *v, const struct probe *p, struct finding *f); /* http_case: must be allowed */

@@ -142,7 +142,7 @@ static bool check_holder(void *arg, pid_t pid)
 	for (size_t i = 0; i < h->listeners->count; i++) {
 		if (!proc_holds_socket(pid, h->listeners->sockets[i]))
 			continue;
-		if (pid == h->scene->gate)
+		if (pid == h->scene->gate || (h->scene->haproxy > 0 && pid == h->scene->haproxy))
 			h->held++;
 		else if (pid != h->scene->supervisor)
 			h->stranger = pid;

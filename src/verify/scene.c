@@ -144,11 +144,16 @@ static void enter(struct scene *s, struct subject *p, const char *container)
 		.gid = (uint32_t)json_integer_value(json_object_get(reply, "gid")),
 		.uid_base = (uint32_t)json_integer_value(json_object_get(reply, "uid_base")),
 		.cgroup = arena_strdup(&s->arena, text_of(reply, "cgroup")),
-		.foreign = s->podman,
+		.foreign = s->podman || s->runtime,
 		.netns = -1,
 		.userns = -1,
 	};
 	json_decref(reply);
+	if (!s->sandbox)
+		return;
+	p->sealed = true;
+	p->why = "gVisor's own kernel answers its system calls, and no probe can be brought in";
+	fd_close(&p->pidfd);
 }
 
 static const struct plan_pod *planned(const struct scene *s, const char *name)
@@ -169,7 +174,7 @@ static void gather_containers(struct scene *s, struct subject *p, const json_t *
 		if (strcmp(text_of(c, "state"), "running") != 0 || p->pid_count == sizeof p->pids / sizeof *p->pids)
 			continue;
 		p->pids[p->pid_count++] = (pid_t)json_integer_value(json_object_get(c, "pid"));
-		if (p->pidfd < 0)
+		if (p->pidfd < 0 && !p->sealed)
 			enter(s, p, text_of(c, "name"));
 	}
 }
@@ -227,8 +232,13 @@ int scene_gather(struct scene *s, const struct verify_options *o, struct err *er
 	if (!s->ps || map_policy(s, err) < 0)
 		return -1;
 	s->podman = strcmp(text_of(s->ps, "engine"), "podman") == 0;
+	s->bridge = strcmp(text_of(s->ps, "network"), "bridge") == 0;
+	s->runtime = json_is_object(json_object_get(s->ps, "runtime"));
+	s->sandbox = strcmp(text_of(json_object_get(s->ps, "runtime"), "kind"), "runsc") == 0;
 	s->gate = pid_of(s->ps, "gate");
 	s->supervisor = pid_of(s->ps, "supervisor");
+	s->on_haproxy = json_is_object(json_object_get(s->ps, "haproxy"));
+	s->haproxy = s->on_haproxy ? pid_of(s->ps, "haproxy") : 0;
 	s->generation = (uint64_t)json_integer_value(json_object_get(s->ps, "generation"));
 	(void)snprintf(log, sizeof log, "%s/decisions.log", s->run_dir);
 	s->log_from = stat(log, &st) == 0 ? st.st_size : 0;

@@ -8,6 +8,7 @@
 #include "verify/probe_dns.h"
 #include "verify/probe_packets.h"
 #include "verify/probe_proxy.h"
+#include "verify/probe_socks.h"
 #include "verify/probe_state.h"
 
 #define IN_POD       .place = PLACE_POD, .control_place = CONTROL_HERE
@@ -28,6 +29,11 @@
 	.data = &(const struct tls_case) \
 	{                                \
 		__VA_ARGS__              \
+	}
+#define SOCKS(...)                         \
+	.data = &(const struct socks_case) \
+	{                                  \
+		__VA_ARGS__                \
 	}
 #define DNS(...)                         \
 	.data = &(const struct dns_case) \
@@ -65,7 +71,8 @@
 	.look = proxy_refused, .control = proxy_control_http, \
 	HTTP(.request = GET(authority), .reasons = LITERAL, .literal = (address))
 
-#define DNS_REFUSED .look = dns_refused, .control = dns_control
+#define SOCKS_REFUSED .look = socks_refused, .control = socks_control
+#define DNS_REFUSED   .look = dns_refused, .control = dns_control
 
 const struct probe probes[] = {
 	/* the seed's */
@@ -131,7 +138,8 @@ const struct probe probes[] = {
 	{ "ptrace", 1, "ptrace", IN_CONTAINER, CALL(call_ptrace) },
 	{ "process-memory", 1, "another process's memory", IN_CONTAINER, CALL(call_read_memory) },
 	{ "pid1-memory", 1, "the memory of process 1", IN_CONTAINER,
-	  CALL(call_pid1_memory, .podman = "Podman's process 1 is the container's own program") },
+	  CALL(call_pid1_memory, .podman = "Podman's process 1 is the container's own program",
+	       .runtime = "a runtime's process 1 is the container's own program") },
 	{ "file-handle", 1, "a file by its handle", IN_CONTAINER, CALL(call_open_handle) },
 	{ "set-id", 1, "a set-id bit", IN_CONTAINER, CALL(call_set_id_bit) },
 	{ "device-node", 1, "a device of its own making", IN_CONTAINER, CALL(call_mknod) },
@@ -182,6 +190,9 @@ const struct probe probes[] = {
 	{ "name-dash", 3, "the same with a dash", IN_POD, REFUSED("$U-$L", "not-listed") },
 	{ "name-suffix", 3, "a name that only begins like a listed one", IN_POD, REFUSED("$L.$N", "not-listed") },
 	{ "name-connect", 3, "CONNECT to a name that is not listed", IN_POD, REFUSED_CONNECT("$N:443", "not-listed") },
+	{ "name-socks", 3, "SOCKS to a name that is not listed", IN_POD, SOCKS_REFUSED, SOCKS(.name = "socks.$N") },
+	{ "name-socks-prefix", 3, "SOCKS to a name that only ends like a listed one", IN_POD, SOCKS_REFUSED,
+	  SOCKS(.name = "$U$L") },
 	{ "name-nul", 3, "a NUL in a name", IN_POD, REFUSED("$L$Z.$N", MALFORMED) },
 	{ "name-percent", 3, "a percent sign in a name", IN_POD, REFUSED("$L%2e$N", MALFORMED) },
 	{ "name-userinfo", 3, "a listed name as user", IN_POD, REFUSED("$L@$N", MALFORMED) },
@@ -222,6 +233,10 @@ const struct probe probes[] = {
 	  HTTP(.request = CONNECT("1.1.1.1:443"), .reasons = LITERAL, .literal = "1.1.1.1") },
 	{ "literal-doh", 4, "CONNECT to a DNS-over-HTTPS address", IN_POD, .look = proxy_refused, .control = proxy_control_http,
 	  HTTP(.request = CONNECT("8.8.8.8:443"), .reasons = LITERAL, .literal = "8.8.8.8") },
+	{ "literal-socks", 4, "SOCKS to an address", IN_POD, SOCKS_REFUSED, SOCKS(.literal = "1.1.1.1") },
+	{ "literal-socks-v6", 4, "SOCKS to an IPv6 address", IN_POD, SOCKS_REFUSED, SOCKS(.literal = "[2606:4700:4700::1111]") },
+	{ "literal-socks-metadata", 4, "SOCKS to the cloud's metadata address", IN_POD, SOCKS_REFUSED,
+	  SOCKS(.literal = "169.254.169.254") },
 	{ "literal-decimal", 4, "an address as one number", IN_POD, REFUSED("16843009", LITERAL) },
 	{ "literal-hex", 4, "an address in hexadecimal", IN_POD, REFUSED("0x01010101", LITERAL) },
 	{ "literal-octal", 4, "an address in octal", IN_POD, REFUSED("01.01.01.01", LITERAL) },

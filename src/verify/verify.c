@@ -16,11 +16,13 @@
 
 #include "base/fd.h"
 #include "pod/netns.h"
+#include "verify/probe_bridge.h"
 #include "verify/probe_packets.h"
 #include "verify/probe_proxy.h"
 #include "verify/prober.h"
 #include "verify/scene.h"
 #include "verify/talk.h"
+#include "verify/unsupported.h"
 
 enum { PODS_AT_ONCE = 8, PROBES_MAX = 256 };
 
@@ -58,7 +60,7 @@ enum probe_outcome probe_judge(enum sight probe, enum sight control)
 
 const char *probe_outcome_word(enum probe_outcome o)
 {
-	static const char *const words[] = { "passed", "failed", "broken", "skipped" };
+	static const char *const words[] = { "passed", "failed", "broken", "skipped", "unsupported" };
 
 	_Static_assert(sizeof words / sizeof *words == PROBE_OUTCOME_COUNT, "a word an outcome");
 	return (unsigned)o < PROBE_OUTCOME_COUNT ? words[o] : "";
@@ -111,10 +113,10 @@ static void make(struct round *r, size_t i, bool control)
 	struct finding f = { .probe = (uint16_t)i, .pod = r->pod, .control = control };
 	const struct probe *p = &probes[i];
 
-	if (control && p->control_place == CONTROL_HERE)
-		p->control(&r->view, p, &f);
-	else
-		p->look(&r->view, p, &f);
+	const bool own = control && p->control_place == CONTROL_HERE;
+
+	if (!bridge_made(&r->view, p, own, &f))
+		(own ? p->control : p->look)(&r->view, p, &f);
 	r->tell(r, &f);
 }
 
@@ -352,21 +354,28 @@ static int run_all(struct board *b, const char *only, struct err *err)
 
 /* --- the report --- */
 
+/* s: NULL for the row of what belongs to no pod. */
+static const char *why_not_made(const struct subject *s, bool none)
+{
+	if (!s)
+		return "the attempt was not made, or did not end in time";
+	if (none)
+		return s->sealed ? s->why : "no container of it runs";
+	if ((s->pidfd < 0 || s->netns < 0) && s->why)
+		return s->why;
+	return "the attempt was not made, or did not end in time";
+}
+
 static void not_made(const struct board *b, size_t row, const struct probe *p, struct half *h)
 {
 	const struct subject *s = row < b->scene->subject_count ? &b->scene->subjects[row] : NULL;
+	const bool none = s && p->place == PLACE_CONTAINER && (s->pid_count == 0 || s->sealed);
 
 	if (h->sight != SIGHT_NONE)
 		return;
-	const bool none = s && p->place == PLACE_CONTAINER && s->pid_count == 0;
-
 	h->sight = none ? SIGHT_ABSENT : SIGHT_NONE;
-	if (h->text[0] && !none)
-		return;
-	(void)snprintf(h->text, sizeof h->text, "%.180s",
-		       none                                            ? "no container of it runs"
-		       : s && (s->pidfd < 0 || s->netns < 0) && s->why ? s->why
-								       : "the attempt was not made, or did not end in time");
+	if (none || !h->text[0])
+		(void)snprintf(h->text, sizeof h->text, "%.180s", why_not_made(s, none));
 }
 
 static void report_one(const struct board *b, size_t row, size_t i, void (*on_result)(void *arg, const struct probe_result *r),
@@ -383,8 +392,21 @@ static void report_one(const struct board *b, size_t row, size_t i, void (*on_re
 	put_text(r.detail, sizeof r.detail,
 		 r.outcome == PROBE_SKIPPED && probe->sight != SIGHT_ABSENT ? control->text : probe->text);
 	put_text(r.control, sizeof r.control, control->text);
+	if (b->scene->on_haproxy)
+		unsupported_judge(&r);
 	totals->count[r.outcome]++;
 	on_result(arg, &r);
+}
+
+/* What no probe can try, and is known. */
+static void report_stated(void (*on_result)(void *arg, const struct probe_result *r), void *arg, struct verify_totals *totals)
+{
+	struct probe_result r;
+
+	for (size_t i = 0; unsupported_stated(i, &r); i++) {
+		totals->count[r.outcome]++;
+		on_result(arg, &r);
+	}
 }
 
 static void report(const struct board *b, const char *only, void (*on_result)(void *arg, const struct probe_result *r), void *arg,
@@ -396,6 +418,8 @@ static void report(const struct board *b, const char *only, void (*on_result)(vo
 		for (size_t i = 0; i < probe_count; i++)
 			if ((probes[i].place == PLACE_PROJECT) == (row == rows - 1) && (row == rows - 1 || wanted(b, row, only)))
 				report_one(b, row, i, on_result, arg, totals);
+	if (b->scene->on_haproxy)
+		report_stated(on_result, arg, totals);
 }
 
 int verify_run(const struct verify_options *o, void (*on_result)(void *arg, const struct probe_result *r), void *arg,

@@ -7,8 +7,9 @@
 
 #include "base/err.h"
 
-/* SKIPPED: it does not apply here; detail says why. */
-enum probe_outcome { PROBE_PASSED, PROBE_FAILED, PROBE_BROKEN, PROBE_SKIPPED, PROBE_OUTCOME_COUNT };
+/* SKIPPED: it does not apply here; detail says why. UNSUPPORTED: it is not kept, and cannot be with the gate that was chosen; no success
+ * either. */
+enum probe_outcome { PROBE_PASSED, PROBE_FAILED, PROBE_BROKEN, PROBE_SKIPPED, PROBE_UNSUPPORTED, PROBE_OUTCOME_COUNT };
 
 struct probe_result {
 	const char *id;  /* "udp-v4"; one for each kind of probe, the same in every pod */
@@ -37,7 +38,7 @@ struct verify_totals {
 int verify_run(const struct verify_options *o, void (*on_result)(void *arg, const struct probe_result *r), void *arg,
 	       struct verify_totals *ret, struct err *err);
 
-const char *probe_outcome_word(enum probe_outcome o); /* "passed", "failed", "broken", "skipped" */
+const char *probe_outcome_word(enum probe_outcome o); /* "passed", "failed", "broken", "skipped", "unsupported" */
 /* {"id","promise","pod","title","result","detail","control"}: a new reference. */
 json_t *probe_result_json(const struct probe_result *r);
 
