@@ -43,6 +43,7 @@ struct slot {
 	enum phase phase;
 	uint64_t due_ns;
 	uint64_t left; /* of the body, the echo, or (serve) to send */
+	bool echoes;   /* serve: its first bytes asked for nothing else; a later piece may begin with anything */
 	char *rest; /* serve: what is still to be sent back, from the start of its memory on; left bytes. NULL: left bytes of anything */
 	unsigned head_size;
 	char head[2048];
@@ -367,11 +368,12 @@ static void serve_event(struct slot *s)
 			return;
 		}
 		scratch[n] = '\0';
-		if (strncmp(scratch, "CONNECT ", 8) == 0)
+		if (!s->echoes && strncmp(scratch, "CONNECT ", 8) == 0)
 			serve_echo(s, established, sizeof established - 1);
-		else if (scratch[0] != 'S')
+		else if (s->echoes || scratch[0] != 'S') {
+			s->echoes = true;
 			serve_echo(s, scratch, (size_t)n);
-		else
+		} else
 			s->left = strtoul(scratch + 1, NULL, 10);
 		if (s->left == 0)
 			return;
