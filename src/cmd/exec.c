@@ -10,7 +10,7 @@
 
 #include "base/fd.h"
 #include "cmd/options.h"
-#include "cmd/program.h"
+#include "cmd/exit_status.h"
 #include "cmd/project.h"
 #include "cmd/say.h"
 #include "cmd/target.h"
@@ -18,7 +18,7 @@
 #include "engine/runtime.h"
 #include "engine/terminal.h"
 #include "pod/container.h"
-#include "pod/runtime.h"
+#include "pod/keeper.h"
 
 enum { UID_LIMIT = 65535 };
 
@@ -169,7 +169,7 @@ static int run_inside(const struct exec_options *o, struct inside *p, struct err
 	const int code = pid > 0 ? terminal_run(&terminal, pid, err) : -1;
 
 	terminal_leave(&terminal);
-	runtime_appended(&p->spec);
+	keeper_appended(&p->spec);
 	return code;
 }
 
@@ -213,7 +213,7 @@ static int exec_run(const struct exec_options *o, struct arena *a)
 	const int code = p.podman ? become_podman(o, &p, a, &err) : run_inside(o, &p, &err);
 
 	fd_close(&p.pidfd);
-	return code < 0 ? program_status("exec", &err) : code;
+	return code < 0 ? exit_status_of("exec", &err) : code;
 }
 
 /* UID or UID:GID, numbers of the container. */

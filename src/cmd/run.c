@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
+#include "cmd/exit_status.h"
 #include "cmd/options.h"
-#include "cmd/program.h"
 #include "cmd/say.h"
 #include "cmd/values.h"
 #include "config/project.h"
@@ -64,13 +65,6 @@ static int read_rules(struct run *r, const struct run_options *o, struct err *er
 
 /* --- what it may see --- */
 
-static bool is_or_below(const char *path, const char *dir)
-{
-	const size_t n = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
-
-	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
-}
-
 static const char *way_out(struct run *r, const char *path, bool writable)
 {
 	FD_CLOSE int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -114,9 +108,9 @@ static bool is_home(const char *path)
 	const char *home = getenv("HOME");
 	char real[PATH_MAX];
 
-	if (home && realpath(home, real) && is_or_below(real, path))
+	if (home && realpath(home, real) && path_within(real, path))
 		return true;
-	if (is_or_below("/root", path) || is_or_below("/home", path))
+	if (path_within("/root", path) || path_within("/home", path))
 		return true;
 	return strncmp(path, "/home/", 6) == 0 && !strchr(path + 6, '/');
 }
@@ -124,7 +118,7 @@ static bool is_home(const char *path)
 static bool covered(const struct run *r, const char *path)
 {
 	for (size_t i = 0; i < r->volume_count; i++)
-		if (is_or_below(path, r->volumes[i].path))
+		if (path_within(path, r->volumes[i].path))
 			return true;
 	return false;
 }
@@ -218,7 +212,7 @@ static int check_log(struct run *r, const char *log, struct err *err)
 	if (!realpath(log, real) && (lstat(log, &st) == 0 || !realpath(dir, real)))
 		return err_set(err, ERR_INPUT, "--log %s: %s", log, strerror(errno));
 	for (size_t i = 0; i < r->volume_count; i++)
-		if (!r->volumes[i].read_only && is_or_below(real, r->volumes[i].path))
+		if (!r->volumes[i].read_only && path_within(real, r->volumes[i].path))
 			return err_set(err, ERR_INPUT,
 				       "--log %s: the command could change it, it is in the writable volume %s; put it elsewhere",
 				       log, r->volumes[i].path);
@@ -270,7 +264,7 @@ static int prepare(struct run *r, struct run_options *o, struct err *err)
 	ARENA_PUSH(r->arena, o->dns.items, o->dns.count) = NULL;
 	r->sandbox.dns = o->dns.count > 1 ? o->dns.items : NULL;
 	r->sandbox.limits = &o->gate_limits;
-	if (o->runtime && runtime_find(o->runtime, &r->runtime, err) < 0)
+	if (o->runtime && (runtime_find(o->runtime, &r->runtime, err) < 0 || runtime_probe(&r->runtime, err) < 0))
 		return -1;
 	r->sandbox.runtime = o->runtime ? &r->runtime : NULL;
 	if (read_limits(r, o, err) < 0 || read_rules(r, o, err) < 0 || read_volumes(r, o, err) < 0)
@@ -287,7 +281,7 @@ static int run_run(struct run_options *o, const char *const *argv, struct arena 
 		return say_err("run", &err);
 	const int code = sandbox_run(&r.sandbox, &err);
 
-	return code < 0 ? program_status("run", &err) : code;
+	return code < 0 ? exit_status_of("run", &err) : code;
 }
 
 int cmd_run(int argc, char **argv)

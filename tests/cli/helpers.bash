@@ -3,7 +3,7 @@ bats_require_minimum_version 1.5.0
 
 top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 stockade=${STOCKADE:-$top/build/stockade}
-verbs="init up down ps exec logs log run reload explain verify"
+verbs="init up down ps exec logs log run reload explain verify unit"
 
 setup() {
 	[ -x "$stockade" ] || { echo "not built: $stockade" >&2; return 1; }

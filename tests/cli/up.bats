@@ -59,9 +59,16 @@ load helpers
 	chmod -R a+rX "$copy"
 	cd "$copy/demo"
 	run setpriv --reuid 65534 --regid 65534 --clear-groups "$copy/stockade" up --host-root
-	cd / && rm -r "$copy"
 	[ "$status" = 2 ]
 	[[ "$output" == *"needs root"* ]]
+	run setpriv --reuid 65534 --regid 65534 --clear-groups "$copy/stockade" up --engine podman
+	[ "$status" = 2 ]
+	[[ "$output" == *"rootless Podman will not do"* ]]
+	# As root of a user namespace only, as in podman unshare.
+	run unshare --user --map-root-user "$copy/stockade" up --engine podman
+	[ "$status" = 2 ]
+	[[ "$output" == *"the machine's root"* ]]
+	cd / && rm -r "$copy"
 }
 
 @test "errors of a manifest are shown as a compiler's: no prefix, file:line:column first" {
@@ -93,6 +100,30 @@ load helpers
 @test "init without an operand writes here" {
 	sk 0 init
 	[ -e pods.yaml ] && [ -d lists ] && [ -d work ]
+}
+
+@test "init --seed writes what up --dry-run takes; its scripts are whole, and readable to all whatever the umask" {
+	(umask 077 && "$stockade" init --seed by-hand >out)
+	[[ "$(cat out)" == *"podman network create secure_net"* ]]
+	[ "$(stat -c %a by-hand/haproxy by-hand/haproxy/startup.sh by-hand/haproxy/haproxy.cfg | tr '\n' ' ')" = "755 755 644 " ]
+	for script in by-hand/haproxy/startup.sh by-hand/scripts/*.sh; do sh -n "$script"; done
+	cd by-hand
+	sk 0 up --dry-run --project by-hand
+	[[ "$output$stderr" == *"the container cli-node is not run"* && "$output$stderr" == *"the container sandbox-node is not run"* ]]
+	sk 0 explain -f pods.yaml cli-pod https://storage.googleapis.com/
+	sk 1 explain -f pods.yaml cli-pod https://evilgoogleapis.com/
+}
+
+@test "init that fails halfway leaves nothing, and nothing of others' is taken away" {
+	run bash -c 'trap "" XFSZ; ulimit -f 4; "$0" init --seed new' "$stockade" # no file over 4 KiB
+	[ "$status" = 3 ]
+	[[ "$output" == *"new/"*"File too large"* ]]
+	[ ! -e new ]
+	mkdir -p mine/scripts
+	echo kept >mine/scripts/other
+	run bash -c 'trap "" XFSZ; ulimit -f 4; "$0" init --seed mine' "$stockade"
+	[ "$status" = 3 ]
+	[ "$(find mine | sort | tr '\n' ' ')" = "mine mine/scripts mine/scripts/other " ]
 }
 
 @test "init overwrites nothing, and then writes nothing" {

@@ -25,8 +25,8 @@ teardown_file() { lab_stop; }
 	sleep 1
 	witness
 	[ -z "$(witness)" ]
-	! grep -q podnonce "$LAB_DIR/dns.log"
-	! echo "$output" | grep -E 'unshare|setns of pid 1|fsopen|bpf|ptrace' | grep -q succeeded
+	! grep -q podnonce "$LAB_DIR/dns.log" || return 1
+	! echo "$output" | grep -E 'unshare|setns of pid 1|fsopen|bpf|ptrace' | grep -q succeeded || return 1
 }
 
 @test "after it all, the walls hold and the honest path works" {

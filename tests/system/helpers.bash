@@ -53,7 +53,7 @@ podman_unmount() {
 	local mount
 	for mount in $(awk -v at="$LAB_DIR/podman/" 'index($2, at) == 1 { print $2 }' /proc/mounts | sort -r); do umount "$mount" || true; done
 	sleep 0.3
-	! grep -q " $LAB_DIR/podman/" /proc/mounts
+	! grep -q " $LAB_DIR/podman/" /proc/mounts || return 1
 }
 podman_stop() {
 	podman pod rm --all --force --time 0 >/dev/null 2>&1 || true
@@ -62,3 +62,100 @@ podman_stop() {
 	wait_for 5 podman_unmount
 }
 pm() { CONTAINERS_CONF=$SETTINGS nsenter --net="/run/netns/sl-$LAB-host" podman "$@"; }
+
+# A program whose first instructions send packets, as an image and as a pod that Podman starts again and again.
+racer_image() {
+	cat >"$LAB_DIR/racer.c" <<-'END'
+		#include <arpa/inet.h>
+		#include <fcntl.h>
+		#include <sys/socket.h>
+		#include <unistd.h>
+		int main(void)
+		{
+			struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9999), .sin_addr = { htonl(0x01010101) } };
+			const int udp = socket(AF_INET, SOCK_DGRAM, 0), tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+			(void)!sendto(udp, "race", 4, 0, (struct sockaddr *)&to, sizeof to);
+			to.sin_port = htons(80);
+			(void)!connect(tcp, (struct sockaddr *)&to, sizeof to);
+			(void)!write(1, "sent\n", 5);
+			return 0;
+		}
+	END
+	mkdir -p "$LAB_DIR/racer"
+	gcc -static -O1 -o "$LAB_DIR/racer/racer" "$LAB_DIR/racer.c"
+	tar -C "$LAB_DIR/racer" -cf "$LAB_DIR/racer.tar" .
+	podman import --quiet "$LAB_DIR/racer.tar" localhost/racer:1 >/dev/null
+}
+with_racer() {
+	cp "$PROJECT_DIR/pods.yaml" "$LAB_DIR/seed.yaml"
+	printf -- '---\napiVersion: v1\nkind: Pod\nmetadata: { name: racer, labels: { app: cli } }\nspec:\n  restartPolicy: Always\n  containers:\n  - { name: racer, image: "localhost/racer:1", command: ["/racer"] }\n' >>"$PROJECT_DIR/pods.yaml"
+}
+without_racer() { cp "$LAB_DIR/seed.yaml" "$PROJECT_DIR/pods.yaml"; }
+raced() { [ "$(sk logs racer | grep -c sent)" -ge "$1" ]; } # so many times
+
+# --- with Podman ---
+
+# What is missing of it and of PROGRAM...; nothing when all is there.
+podman_missing() {
+	local program
+	for program in podman runc conmon catatonit "$@"; do
+		command -v "$program" >/dev/null || [ -x "/usr/libexec/podman/$program" ] || [ -x "/usr/lib/podman/$program" ] || echo "no $program"
+	done
+}
+# Skips where it is there and cannot run a container; after podman_start.
+podman_runs() {
+	podman --runtime runc run --rm --network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 alpine true 2>"$LAB_DIR/podman.err" ||
+		skip "Podman cannot run here: $(head -c 200 "$LAB_DIR/podman.err")"
+}
+# Podman's own process that cleans up after a container would take a pod that is started too soon for one that has ended.
+cleaned_up() { ! pgrep -f "podman .*$LAB_DIR/podman/.* container cleanup" >/dev/null; }
+stop() { pm pod stop --time 0 "$1" >/dev/null; wait_for 10 cleaned_up; }
+restart() { stop "$1" && pm pod start "$1"; }
+
+# --- what several forms must do alike ---
+
+check_allowed() {
+	run pod_exec cli-pod-cli-app curl -sS -w ' %{http_code} %{ssl_verify_result}' https://storage.googleapis.com
+	[ "$status" = 0 ]
+	[[ "$output" == *"hello from storage.googleapis.com"*" 200 0" ]]
+}
+check_denied() {
+	run pod_exec cli-pod curl -sS -w '%{http_code}' http://example.com/
+	[[ "$output" == *not-listed* && "$output" == *403 ]]
+	run pod_exec cli-pod-cli-app curl -sS https://example.com
+	[ "$status" != 0 ]
+	[[ "$output" == *403* ]]
+}
+check_direct() {
+	lab exec "$LAB" -- curl -sS http://1.1.1.1/ # the same path is open from the host
+	witness | grep -q ' 1.1.1.1 80 '
+	witness --clear
+	run pod_exec cli-pod-cli-app curl --noproxy '*' -sS -m 5 https://1.1.1.1
+	[ "$status" != 0 ]
+	[ "$status" != 28 ] # not a time-out
+	[ -z "$(witness)" ]
+}
+# On Podman: then nothing flows and nothing starts.
+check_supervisor_killed() {
+	kill -9 "$(ps_field "d['supervisor']['pid']")"
+	run pm exec cli-pod-cli-app curl -sS -m 3 http://storage.googleapis.com/
+	[ "$status" != 0 ]
+	stop cli-pod
+	run pm pod start cli-pod
+	[[ "$output" == *"project 'demo' is not up"* ]]
+	[ "$(pm inspect --format '{{.State.Running}}' cli-pod-cli-app)" = false ]
+}
+# verify passes, these probes among others.
+check_verify() { # ID...
+	run sk verify --json
+	echo "$output" | python3 -c '
+import json, sys
+probes = json.load(sys.stdin)["probes"]
+bad = [p for p in probes if p["result"] in ("failed", "broken")]
+assert not bad, bad
+passed = {p["id"] for p in probes if p["result"] == "passed"}
+assert len(passed) >= 100, len(passed)
+assert passed.issuperset(sys.argv[1:]), set(sys.argv[1:]) - passed' "$@"
+	[ "$status" = 0 ]
+}

@@ -224,7 +224,7 @@ print(ask(socket.create_connection(gate, 5)))"
 	wait_for 5 eval "decisions | grep -q '\"too many connections\".*\"reason\":\"limit\"'"
 	run up --workers 1 --limit idle-time=1000ms --limit connections=3
 	[ "$status" = 0 ]
-	! grep -qx "$anew" <<<"$output"
+	! grep -qx "$anew" <<<"$output" || return 1
 	[ "$(ps_field "d['gate']['restarts']")" = 1 ]
 	run up --workers 1
 	grep -qx "$anew" <<<"$output"

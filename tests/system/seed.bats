@@ -34,7 +34,7 @@ teardown_file() { lab_stop; }
 	run pod_exec cli-pod curl -sS -w '%{http_code}' http://example.com/
 	[[ "$output" == *"not-listed"* ]]
 	[[ "$output" == *403 ]]
-	! grep -q 'example.com' "$LAB_DIR/web.log"
+	! grep -q 'example.com' "$LAB_DIR/web.log" || return 1
 }
 
 @test "seed check 3: a direct connection is refused at once, and the witness sees nothing" {
@@ -136,7 +136,7 @@ S(("::", 80), http.server.SimpleHTTPRequestHandler).serve_forever()' >"$LAB_DIR/
 	[[ "$output" == *NXDOMAIN* ]]
 	run pod_exec cli-pod dig +short +tries=1 +time=2 @8.8.8.8 proxy-pod
 	[ "$output" = 198.18.0.1 ]
-	! grep -q nonce-847 "$LAB_DIR/dns.log"
+	! grep -q nonce-847 "$LAB_DIR/dns.log" || return 1
 	wait_for 2 grep -q 'nonce-8472.example.com' "$LAB_DIR/run/demo/decisions.log"
 }
 
@@ -161,7 +161,7 @@ S(("::", 80), http.server.SimpleHTTPRequestHandler).serve_forever()' >"$LAB_DIR/
 	echo "$output"
 	[[ "$output" == *"sandbox-pod found"* && "$output" == *"proxy-pod found"* ]]
 	[[ "$output" == *"nonce-8474.example.com Name does not resolve"* ]]
-	! grep -q nonce-8474 "$LAB_DIR/dns.log"
+	! grep -q nonce-8474 "$LAB_DIR/dns.log" || return 1
 }
 
 @test "UDP and ICMP elsewhere are refused at once and logged with protocol, address and port" {
