@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "config/project.h"
 #include "config/utf8.h"
 #include "engine/control.h"
+#include "engine/owner.h"
 #include "engine/podman_files.h"
 #include "engine/runtime.h"
 #include "plan/unit.h"
@@ -165,6 +167,19 @@ static int fill(struct unit *u, const struct unit_options *o, struct arena *a, s
 	return check_text(u, err);
 }
 
+/* At boot both are root's to run and to obey. */
+static int check_owners(const struct unit *u, struct err *err)
+{
+	struct err why = { 0 };
+
+	if (owner_check("the program", u->program, err) < 0)
+		return -1;
+	if (owner_check("the manifest", u->manifest, &why) < 0)
+		(void)fprintf(stderr, "stockade unit: warning: %s; whoever can, decides at every boot what root starts\n",
+			      why.text);
+	return 0;
+}
+
 static int unit_run(const struct unit_options *o, struct arena *a)
 {
 	struct unit u = { 0 };
@@ -174,7 +189,7 @@ static int unit_run(const struct unit_options *o, struct arena *a)
 	if (config_load(o->up.file, a, &m, &err) < 0)
 		return say_err("unit", &err);
 	u.project = project_name(o->up.project, m->project_dir, a, &err);
-	if (!u.project || fill(&u, o, a, &err) < 0 || write_units(o, &u, m, a, &err) < 0)
+	if (!u.project || fill(&u, o, a, &err) < 0 || check_owners(&u, &err) < 0 || write_units(o, &u, m, a, &err) < 0)
 		return say_err("unit", &err);
 	return 0;
 }

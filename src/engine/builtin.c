@@ -34,9 +34,8 @@ static void stop_late(struct timer *t)
 static void stop(struct live_pod *p, unsigned timeout_ms, bool first)
 {
 	for (size_t i = 0; i < p->container_count; i++) {
-		loop_timer_cancel(p->house->loop, &p->containers[i].again);
 		if (first)
-			child_signal(&p->containers[i].child, SIGTERM);
+			live_container_stop(&p->containers[i]);
 	}
 	p->limit.expired = stop_late;
 	if (!any_runs(p))
@@ -76,30 +75,68 @@ static void container_ended(struct live_container *c)
 	}
 }
 
-static int start_containers(struct live_pod *p, struct err *err)
+static bool any_starts_first(const struct live_pod *p)
 {
 	for (size_t i = p->init_count; i < p->container_count; i++)
-		if (live_container_start(&p->containers[i], container_ended, err) < 0)
-			return -1;
-	for (size_t i = 0; i < p->port_count; i++)
-		if (live_port_open(&p->ports[i], err) < 0)
-			return -1;
-	return 0;
+		if (p->containers[i].state == CONTAINER_STARTING && !p->containers[i].started_at)
+			return true;
+	return false;
+}
+
+/* When the last container is up. */
+static void all_up(struct live_pod *p)
+{
+	struct err why = { 0 };
+
+	if (p->phase != POD_STARTING || any_starts_first(p))
+		return;
+	p->phase = POD_RUNNING;
+	for (size_t i = 0; i < p->port_count; i++) {
+		if (live_port_open(&p->ports[i], &why) < 0) {
+			pod_fail(p, &why);
+			return;
+		}
+	}
+	log_info("pod %s runs", p->name);
+	pod_settle(p, NULL);
+}
+
+/* Those that fail at their first start take the pod with them; a later one is tried again. */
+static void container_started(struct live_container *c, const struct err *why)
+{
+	struct live_pod *p = c->pod;
+
+	if (!why) {
+		all_up(p);
+	} else if (!c->started_at) {
+		pod_fail(p, why);
+	} else {
+		log_error("pod %s: %s", p->name, why->text);
+		live_container_start_later(c);
+	}
+}
+
+static int start_container(struct live_container *c, struct err *err)
+{
+	c->started = container_started;
+	c->ended = container_ended;
+	return live_container_start(c, err);
 }
 
 /* The init container whose turn it is, or, after the last, all the others. */
 static void next_step(struct live_pod *p)
 {
 	struct err why = { 0 };
+	const bool init = p->at < p->init_count;
+	int rc = 0;
 
-	p->phase = p->at < p->init_count ? POD_INIT : POD_RUNNING;
-	if ((p->phase == POD_INIT ? live_container_start(&p->containers[p->at], container_ended, &why)
-				  : start_containers(p, &why)) < 0) {
+	p->phase = init ? POD_INIT : POD_STARTING;
+	for (size_t i = p->at; rc == 0 && i < (init ? p->at + 1 : p->container_count); i++)
+		rc = start_container(&p->containers[i], &why);
+	if (rc < 0)
 		pod_fail(p, &why);
-	} else if (p->phase == POD_RUNNING) {
-		log_info("pod %s runs", p->name);
-		pod_settle(p, NULL);
-	}
+	else
+		all_up(p);
 }
 
 /* Called again for every new gate. */

@@ -1,20 +1,20 @@
 #include "engine/live_container.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "pod/runtime.h"
+#include "pod/keeper.h"
 
 static const char *const state_names[] = {
-	[CONTAINER_WAITING] = "waiting",
-	[CONTAINER_RUNNING] = "running",
-	[CONTAINER_BACKOFF] = "backoff",
-	[CONTAINER_EXITED] = "exited",
+	[CONTAINER_WAITING] = "waiting", [CONTAINER_STARTING] = "starting", [CONTAINER_RUNNING] = "running",
+	[CONTAINER_BACKOFF] = "backoff", [CONTAINER_EXITED] = "exited",
 };
 _Static_assert(sizeof state_names / sizeof state_names[0] == CONTAINER_STATE_COUNT, "a name for every state");
 
@@ -32,24 +32,107 @@ uint32_t restart_wait_ms(unsigned failures)
 	return wait < RESTART_MAX_MS ? wait : RESTART_MAX_MS;
 }
 
+static void stop_listening(struct live_container *c)
+{
+	struct loop *l = c->pod->house->loop;
+
+	loop_timer_cancel(l, &c->late);
+	if (c->answer.fd >= 0)
+		loop_forget(l, &c->answer);
+	fd_close(&c->answer.fd);
+}
+
 /* What it has left outside of itself. */
 static void clean(struct live_container *c)
 {
 	const struct container_spec spec = { .cgroup = c->cgroup };
 
+	stop_listening(c);
 	container_log_close(&c->log);
-	if (c->first)
-		fd_close(&c->first);
-	c->first = 0;
+	fd_close(&c->first);
 	c->pid = 0;
 	if (c->cgroup[0])
 		container_cleanup(&spec);
 	c->cgroup[0] = '\0';
 }
 
+/* --- starts that take their time --- */
+
+static void set_running(struct live_container *c)
+{
+	if (c->started_at)
+		c->restarts++;
+	c->state = CONTAINER_RUNNING;
+	c->started_ms = loop_now_ms(c->pod->house->loop);
+	c->started_at = time(NULL);
+}
+
+static void not_up(struct live_container *c, const struct err *why)
+{
+	struct err err = *why;
+
+	live_container_kill(c);
+	(void)err_wrap(&err, "container %s", c->planned->name);
+	c->started(c, &err);
+}
+
+/* The keeper has answered, or ended. */
+static void settle(struct live_container *c)
+{
+	struct err err = { 0 };
+
+	if (keeper_answer(c->answer.fd, &c->first, &err) < 0) {
+		not_up(c, &err);
+		return;
+	}
+	stop_listening(c);
+	c->pid = container_pid(c->first);
+	set_running(c);
+	c->started(c, NULL);
+}
+
+static void answered(struct source *s, uint32_t events)
+{
+	struct live_container *c = (struct live_container *)((char *)s - offsetof(struct live_container, answer));
+
+	if (c->state == CONTAINER_STARTING)
+		settle(c);
+}
+
+static void is_late(struct timer *t)
+{
+	struct live_container *c = (struct live_container *)((char *)t - offsetof(struct live_container, late));
+	struct err err = { 0 };
+
+	(void)keeper_late(&err);
+	not_up(c, &err);
+}
+
+static int listen_to_keeper(struct live_container *c, struct err *err)
+{
+	struct loop *l = c->pod->house->loop;
+	const int fd = c->answer.fd;
+
+	c->answer = (struct source) { .fd = fd, .ready = answered };
+	if (loop_watch(l, &c->answer, EPOLLIN) < 0)
+		return err_errno(err, "watching a keeper");
+	c->late.expired = is_late;
+	loop_timer_set(l, &c->late, KEEPER_START_MS);
+	c->state = CONTAINER_STARTING;
+	return 0;
+}
+
+/* --- its life --- */
+
 static void child_ended(struct child *child, int wait_status)
 {
 	struct live_container *c = (struct live_container *)((char *)child - offsetof(struct live_container, child));
+
+	/* Seen before its answer was. */
+	if (c->state == CONTAINER_STARTING)
+		settle(c);
+	if (c->state != CONTAINER_RUNNING)
+		return;
 	const uint64_t ran = loop_now_ms(c->pod->house->loop) - c->started_ms;
 
 	clean(c);
@@ -76,15 +159,14 @@ static pid_t start_program(struct live_container *c, struct launch *l, struct er
 	l->spec.stdio[0] = null;
 	l->spec.stdio[1] = l->spec.stdio[2] = out;
 	(void)snprintf(c->cgroup, sizeof c->cgroup, "%s", l->spec.cgroup);
-	const pid_t pid = l->spec.runtime ? runtime_start(&l->spec, &c->first, err) : container_start(&l->spec, err);
+	const pid_t pid = l->spec.runtime ? keeper_begin(&l->spec, &c->answer.fd, err) : container_start(&l->spec, err);
 
-	c->pid = c->first ? container_pid(c->first) : 0;
 	if (pid < 0)
 		c->cgroup[0] = '\0'; /* nothing is left of it */
 	return pid;
 }
 
-int live_container_start(struct live_container *c, void (*ended)(struct live_container *c), struct err *err)
+int live_container_start(struct live_container *c, struct err *err)
 {
 	struct launch_pod pod;
 	struct launch l;
@@ -95,14 +177,13 @@ int live_container_start(struct live_container *c, void (*ended)(struct live_con
 	const pid_t pid = start_program(c, &l, err);
 
 	launch_end(&l);
-	c->ended = ended;
-	if (pid < 0 || child_watch(&c->child, c->pod->house->loop, pid, child_ended, err) < 0) {
-		clean(c);
+	if (pid < 0 || child_watch(&c->child, c->pod->house->loop, pid, child_ended, err) < 0 ||
+	    (c->answer.fd >= 0 && listen_to_keeper(c, err) < 0)) {
+		live_container_kill(c);
 		return err_wrap(err, "container %s", c->planned->name);
 	}
-	c->state = CONTAINER_RUNNING;
-	c->started_ms = loop_now_ms(c->pod->house->loop);
-	c->started_at = time(NULL);
+	if (c->state != CONTAINER_STARTING)
+		set_running(c);
 	return 0;
 }
 
@@ -111,12 +192,8 @@ static void again_due(struct timer *t)
 	struct live_container *c = (struct live_container *)((char *)t - offsetof(struct live_container, again));
 	struct err err = { 0 };
 
-	if (live_container_start(c, c->ended, &err) == 0) {
-		c->restarts++;
-		return;
-	}
-	log_error("pod %s: %s", c->pod->name, err.text);
-	live_container_start_later(c);
+	if (live_container_start(c, &err) < 0)
+		c->started(c, &err);
 }
 
 void live_container_start_later(struct live_container *c)
@@ -126,12 +203,22 @@ void live_container_start_later(struct live_container *c)
 	loop_timer_set(c->pod->house->loop, &c->again, restart_wait_ms(++c->failures));
 }
 
+void live_container_stop(struct live_container *c)
+{
+	loop_timer_cancel(c->pod->house->loop, &c->again);
+	if (c->state == CONTAINER_STARTING)
+		live_container_kill(c);
+	else
+		child_signal(&c->child, SIGTERM);
+}
+
 void live_container_kill(struct live_container *c)
 {
 	loop_timer_cancel(c->pod->house->loop, &c->again);
 	if (c->child.pid > 0)
 		child_kill(&c->child);
 	clean(c);
+	c->state = CONTAINER_EXITED;
 }
 
 pid_t live_container_pid(const struct live_container *c)

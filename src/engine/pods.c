@@ -1,4 +1,4 @@
-/* What pods of every engine have in common. A pod goes through ATTACHING, INIT, RUNNING, and at its end STOPPING. Only dismantle()
+/* What pods of every engine have in common. A pod goes through ATTACHING, INIT, STARTING, RUNNING, and at its end STOPPING. Only dismantle()
  * takes things away, always all of them. */
 #include "engine/pods.h"
 
@@ -94,8 +94,9 @@ static size_t add_containers(struct live_pod *p, const struct container *list, s
 
 	for (size_t i = 0; i < count; i++)
 		if (!list[i].jailer)
-			p->containers[p->container_count++] =
-				(struct live_container) { .pod = p, .planned = &list[i], .init = init, .exit_code = -1 };
+			p->containers[p->container_count++] = (struct live_container) {
+				.pod = p, .planned = &list[i], .init = init, .exit_code = -1, .answer.fd = -1, .first = -1
+			};
 	return p->container_count - before;
 }
 

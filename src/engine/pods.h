@@ -11,8 +11,15 @@
 #include "engine/podman_life.h"
 
 enum { POD_ATTACH_MS = 30000 };
-enum pod_phase { POD_ATTACHING, POD_INIT, POD_RUNNING, POD_STOPPING };
-enum container_state { CONTAINER_WAITING, CONTAINER_RUNNING, CONTAINER_BACKOFF, CONTAINER_EXITED, CONTAINER_STATE_COUNT };
+enum pod_phase { POD_ATTACHING, POD_INIT, POD_STARTING, POD_RUNNING, POD_STOPPING };
+enum container_state {
+	CONTAINER_WAITING,
+	CONTAINER_STARTING,
+	CONTAINER_RUNNING,
+	CONTAINER_BACKOFF,
+	CONTAINER_EXITED,
+	CONTAINER_STATE_COUNT
+};
 
 /* How pods come to be and end; everything else is the same for all. */
 struct pod_engine {
@@ -39,10 +46,15 @@ struct live_container {
 	uint64_t started_ms;
 	time_t started_at; /* 0: never */
 	char cgroup[256];
-	int first; /* under an OCI runtime: a pidfd of its first process (pod/runtime.h), or 0 */
+	/* under an OCI runtime (pod/keeper.h): while it starts, the keeper's answer and how long that may take; then a pidfd of its first
+	 * process, or -1 */
+	struct source answer;
+	struct timer late;
+	int first;
 	/* one of Podman's, as it was when last looked at; pid also of one under an OCI runtime */
 	pid_t pid;
 	char id[72], log_path[HOUSE_PATH];
+	void (*started)(struct live_container *c, const struct err *why);
 	void (*ended)(struct live_container *c);
 };
 

@@ -21,7 +21,7 @@
 #include "engine/terminal.h"
 #include "engine/volumes.h"
 #include "guard/guard.h"
-#include "pod/runtime.h"
+#include "pod/keeper.h"
 
 enum { START_MS = 10000, GRACE_MS = 2000, SWEEP_MS = 200, TIMED_OUT = 124 };
 #define SANDBOX_NAME "sandbox"
@@ -187,7 +187,7 @@ static int start(struct sandbox *s, struct err *err)
 
 	if (terminal_open(&s->terminal, stdio, &s->spec, err) < 0)
 		return -1;
-	const pid_t pid = s->spec.runtime ? runtime_start(&s->spec, &first, err) : container_start(&s->spec, err);
+	const pid_t pid = s->spec.runtime ? keeper_start(&s->spec, &first, err) : container_start(&s->spec, err);
 
 	if (pid < 0 || child_watch(&s->child, s->loop, pid, child_ended, err) < 0)
 		return -1;
@@ -314,7 +314,7 @@ static void finish(struct sandbox *s)
 {
 	terminal_leave(&s->terminal);
 	child_kill(&s->child);
-	runtime_appended(&s->spec);
+	keeper_appended(&s->spec);
 	if (s->spec.cgroup)
 		container_cleanup(&s->spec);
 	if (s->gate.loop)

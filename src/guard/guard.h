@@ -25,13 +25,16 @@ int guard_set_ids(uid_t uid, gid_t gid, struct err *err);
 int guard_seccomp_container(bool allow_ptrace, struct err *err);
 /* Compiles that filter now, so that children forked later need not: a millisecond of every start. Single-threaded callers only. */
 int guard_seccomp_prepare(bool allow_ptrace, struct err *err);
-/* Its second half alone, which allows everything but a few arguments of allowed calls: what a profile cannot say. Needs no_new_privs, or
- * CAP_SYS_ADMIN. */
-int guard_seccomp_exceptions(struct err *err);
+/* For an OCI runtime and all that it starts, below the filter that it makes of the profile: everything is allowed but a few arguments that
+ * a profile cannot say, and what could leave a set-uid file on a volume, go around filters, or leave the pod's network namespace by a
+ * socket. Needs no_new_privs, or CAP_SYS_ADMIN. Prepared as above. */
+int guard_seccomp_prepare_runtime(struct err *err);
+int guard_seccomp_runtime(struct err *err);
 /* The same allow-list as a JSON profile for OCI runtimes, in the arena; NULL with err. */
 const char *guard_seccomp_profile(struct arena *a, struct err *err);
 /* For gVisor, which has only one answer to what is not allowed: what should be told that there is no such call (a thread's start asks
- * for clone3 first) is left to gVisor's own kernel, which has most of these not at all, and the others for nobody but itself. */
+ * for clone3 first) is left to gVisor's own kernel, which has most of these not at all, and the others for nobody but itself; but what
+ * hides its arguments from a filter is refused. */
 const char *guard_seccomp_profile_gvisor(struct arena *a, struct err *err);
 /* The filters of another process, to be put on as they are: to stand where it stands. Needs CAP_SYS_ADMIN and no filter of one's own
  * until then; the process is stopped for a moment. NULL with err; guard_seccomp_free. */

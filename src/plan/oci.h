@@ -1,6 +1,6 @@
 /* A container as OCI runtimes are told of it: the bundle's config.json, their command lines, and what they say when it goes wrong.
  * The runtime runs inside the pod's user namespace, in its network namespace and with the container's root file system made already
- * (pod/runtime.h), so that none of these is its business. Pure. */
+ * (pod/keeper.h), so that none of these is its business. Pure. */
 #ifndef STOCKADE_PLAN_OCI_H
 #define STOCKADE_PLAN_OCI_H
 

@@ -41,10 +41,13 @@ static bool is_plain(const char *path)
 
 static const char *check(const struct unit *u, struct arena *a)
 {
-	const char *why = refuses("the program's path", u->program, a);
+	const char *why = refuses("the manifest's path", u->manifest, a);
 
-	if (!why)
-		why = refuses("the manifest's path", u->manifest, a);
+	/* systemd has other rules for a program's path than for its arguments: no quotes are undone in it, and no dollar signs. */
+	if (!is_plain(u->program))
+		why = arena_printf(
+			a, "the program's path %s has characters that a unit's ExecStart= cannot hold; install it elsewhere",
+			u->program);
 	for (size_t i = 0; !why && i < u->up.count; i++)
 		why = refuses("an option", u->up.items[i], a);
 	for (size_t i = 0; !why && i < u->environment.count; i++)
@@ -65,7 +68,7 @@ static const char *check(const struct unit *u, struct arena *a)
 
 static const char *command(const struct unit *u, const char *verb, struct arena *a)
 {
-	return arena_printf(a, "%s %s --project %s", word(u->program, true, a), verb, u->project);
+	return arena_printf(a, "%s %s --project %s", u->program, verb, u->project);
 }
 
 static const char *environment(const struct unit *u, struct arena *a)

@@ -56,7 +56,7 @@ struct container_spec {
 	bool foreign; /* container_enter: another runtime has made the container. The process has that one's filters, not ours, is in
 				 a cgroup of it only when one is named, and in a user namespace only where it has one */
 	const struct oci_runtime
-		*runtime;     /* what runs it (pod/runtime.h); NULL: we ourselves. container_enter: whose own exec is the only
+		*runtime;     /* what runs it (pod/keeper.h); NULL: we ourselves. container_enter: whose own exec is the only
 					      way in (runsc), pidfd is of the keeper then */
 	bool die_with_parent; /* run: PDEATHSIG chain, so that SIGKILL of the parent takes everything down */
 };
@@ -68,7 +68,7 @@ int container_userns(uint32_t uid_base, struct err *err);
  * return before the program was executed: a program that is not found or not executable is an error here (ERR_INPUT), nothing left
  * behind. */
 pid_t container_start(const struct container_spec *spec, struct err *err);
-/* Its first part, for pod/runtime.h: looks at the spec, and makes the cgroup. */
+/* Its first part, for pod/keeper.h: looks at the spec, and makes the cgroup. */
 struct cgroup;
 int container_begin(const struct container_spec *spec, struct cgroup *ret, struct err *err);
 /* Frees the cgroup after the container has ended. */

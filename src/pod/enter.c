@@ -15,7 +15,7 @@
 #include "pod/cgroup.h"
 #include "pod/container.h"
 #include "pod/process.h"
-#include "pod/runtime.h"
+#include "pod/keeper.h"
 
 enum { NAMESPACES = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID };
 
@@ -39,11 +39,12 @@ static int go_in(const struct entry *e, struct err *err)
 {
 	if (process_begin(err) < 0 || cgroup_join(e->cgroup, err) < 0)
 		return -1;
-	/* Those belong to the host's user namespace, so its power is needed for them; the pid namespace is for the children. */
+	/* The host's power is needed for those that belong to its user namespace: all of our own containers' and the keepers', none but net of
+	 * what an OCI runtime has made. The pid namespace is for the children. */
 	if (setns(e->pidfd, NAMESPACES) < 0 || (setns(e->pidfd, CLONE_NEWUSER) < 0 && !is_here(e)))
 		return errno == ESRCH ? err_set(err, ERR_INPUT, "the container has ended")
 				      : err_errno(err, "cannot enter the container's namespaces");
-	return e->spec->runtime ? runtime_restrict(err) : process_restrict(e->spec->uid, e->spec->gid, e->filters, err);
+	return e->spec->runtime ? keeper_restrict(err) : process_restrict(e->spec->uid, e->spec->gid, e->filters, err);
 }
 
 /* The runtime looks for the working directory itself. Its exec lasts as long as the program, so the terminal can be its own. */
@@ -67,7 +68,7 @@ static _Noreturn void inside(const struct entry *e)
 		(void)close(e->report);
 		_exit(e->fn(e->arg));
 	}
-	(void)(e->spec->runtime ? runtime_execute(e->spec, &err) : process_execute(e->spec, &err));
+	(void)(e->spec->runtime ? keeper_execute(e->spec, &err) : process_execute(e->spec, &err));
 	process_fail(e->report, &err);
 }
 
@@ -183,7 +184,7 @@ pid_t container_enter(int pidfd, const struct container_spec *spec, int (*fn)(vo
 
 	if (filters || !spec->foreign) {
 		int opened[3];
-		const struct container_spec own = runtime_append(spec, opened);
+		const struct container_spec own = keeper_append(spec, opened);
 		struct entry e = {
 			.spec = &own, .cgroup = &cgroup, .fn = fn, .arg = arg, .filters = filters, .pidfd = pidfd, .parent = self
 		};

@@ -358,15 +358,15 @@ static int fill(int root, const struct container_spec *spec, const int *trees, b
 	return kernel ? rootfs_mount_proc(root, err) : 0;
 }
 
-/* Makes and fills it at a path of the present root, and opens it. */
-static int build(const struct container_spec *spec, const int *trees, const char *at, bool kernel, struct err *err)
+/* Makes and fills it at a path below dir, and opens it. */
+static int build(const struct container_spec *spec, const int *trees, int dir, const char *at, bool kernel, struct err *err)
 {
 	const struct mounts_tmpfs t = { .owner = spec->uid_base, .mode = 0755, .size = GIB, .attributes = HARMLESS };
 	FD_CLOSE int root = mounts_tmpfs(&t, err);
 
 	if (root < 0)
 		return -1;
-	if (move_mount(root, "", AT_FDCWD, at, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (move_mount(root, "", dir, at, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_errno(err, "cannot mount the new root");
 	return fill(root, spec, trees, kernel, err) < 0 ? -1 : fd_steal(&root);
 }
@@ -380,9 +380,9 @@ static int freeze(int root, const struct container_spec *spec, struct err *err)
 		       : 0;
 }
 
-int rootfs_build(const struct container_spec *spec, const int *trees, const char *at, struct err *err)
+int rootfs_build(const struct container_spec *spec, const int *trees, int dir, const char *at, struct err *err)
 {
-	FD_CLOSE int root = build(spec, trees, at, false, err);
+	FD_CLOSE int root = build(spec, trees, dir, at, false, err);
 
 	return root < 0 || freeze(root, spec, err) < 0 ? -1 : fd_steal(&root);
 }
@@ -391,7 +391,7 @@ int rootfs_enter(const struct container_spec *spec, const int *trees, struct err
 {
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_errno(err, "cannot make the mounts private");
-	FD_CLOSE int root = build(spec, trees, "/", true, err);
+	FD_CLOSE int root = build(spec, trees, AT_FDCWD, "/", true, err);
 
 	if (root < 0 || freeze(root, spec, err) < 0)
 		return -1;

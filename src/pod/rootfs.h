@@ -10,8 +10,8 @@ int rootfs_take_sources(const struct container_spec *spec, int *ret_trees, struc
 /* In a new mount namespace: builds it and makes it the root directory. Takes over the trees. */
 int rootfs_enter(const struct container_spec *spec, const int *trees, struct err *err);
 
-/* For an OCI runtime: builds it at a path, without the parts that are the kernel's. An fd of it, or -1. */
-int rootfs_build(const struct container_spec *spec, const int *trees, const char *at, struct err *err);
+/* For an OCI runtime: builds it at a path below dir, without the parts that are the kernel's. An fd of it, or -1. */
+int rootfs_build(const struct container_spec *spec, const int *trees, int dir, const char *at, struct err *err);
 
 /* What of the host's own files programs need, read-only, below root: /usr and the like, the harmless parts of /etc. */
 int rootfs_show_host(int root, struct err *err);

@@ -19,7 +19,7 @@ setup_file() {
 
 teardown_file() {
 	[ -n "${LAB:-}" ] || return 0
-	for runtime in crun runc runsc; do on "$runtime" down --timeout 0 >/dev/null 2>&1 || true; done
+	for runtime in crun runc runsc slow; do on "$runtime" down --timeout 0 >/dev/null 2>&1 || true; done
 	lab_stop
 }
 
@@ -79,7 +79,7 @@ seed_denied() {
 	run in_pod "$1" cli-pod curl -sS -v https://example.com
 	[ "$status" != 0 ]
 	[[ "$output" == *"403"* ]]
-	! grep -q 'example.com' "$LAB_DIR/web.log"
+	! grep -q 'example.com' "$LAB_DIR/web.log" || return 1
 }
 @test "seed check 2: a name that is not listed is answered 403 with the reason" { each seed_denied; }
 
@@ -113,7 +113,7 @@ resolver() {
 	[[ "$output" == *NXDOMAIN* ]]
 	run in_pod "$1" cli-pod dig +short +tries=1 +time=2 @8.8.8.8 sandbox-pod
 	[[ "$output" == 198.18.* ]]
-	! grep -q "nonce-$1" "$LAB_DIR/dns.log"
+	! grep -q "nonce-$1" "$LAB_DIR/dns.log" || return 1
 	wait_for 2 grep -q "nonce-$1.example.com" "$LAB_DIR/run/$1/decisions.log"
 }
 @test "the pod's resolver answers pod names, and NXDOMAIN to all else" { each resolver; }
@@ -137,23 +137,7 @@ powerless() {
 	echo "$output"
 	[ "$(echo "$output" | grep -c 0000000000000000)" = 6 ]
 	[[ "$output" == *"/1/status:Seccomp:"*2* ]]
-	run on "$1" run --runtime "$1" -- python3 -c '
-import ctypes, socket
-libc = ctypes.CDLL(None, use_errno=True)
-def tried(what, ok):
-    print(what, "THROUGH" if ok else "held")
-try:
-    socket.socket(40, socket.SOCK_STREAM); tried("vsock", True)
-except OSError: tried("vsock", False)
-try:
-    socket.socket(socket.AF_INET, socket.SOCK_RAW, 1); tried("raw", True)
-except OSError: tried("raw", False)
-tried("userns", libc.unshare(0x10000000) == 0)
-tried("mount", libc.mount(b"none", b"/tmp", b"tmpfs", 0, None) == 0)
-tried("uring", libc.syscall(425, 1, 0) >= 0)
-import threading
-thread = threading.Thread(target=lambda: print("thread made")); thread.start(); thread.join()
-socket.socket(socket.AF_INET, socket.SOCK_STREAM); print("control made")'
+	run on "$1" run --runtime "$1" -- python3 -c "$(cat "$BATS_TEST_DIRNAME/powers.py")"
 	echo "$output"
 	[[ "$output" != *THROUGH* && "$output" == *"thread made"*"control made"* ]]
 	[ "$(echo "$output" | grep -c held)" = 5 ]
@@ -162,6 +146,61 @@ socket.socket(socket.AF_INET, socket.SOCK_STREAM); print("control made")'
 	[ "$(awk '/^Uid:/ { print $2 }' "/proc/$(pid_in "$1" cli-pod)/status")" -ge 1879048192 ]
 }
 @test "a container: no capability, no new privileges, our system-call filter, ids of its own" { each powerless; }
+
+# What would make a file set-id, each way on a file of its own; then what is to work. As it is seen from the host in the end.
+SET_ID='
+import ctypes, os, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+top = sys.argv[1] + "/modes"
+os.makedirs(top, exist_ok=True); os.chdir(top)
+def make(name):
+    os.close(os.open(name, os.O_CREAT | os.O_WRONLY, 0o644))
+    return name.encode()
+def tried(what):
+    try: what()
+    except OSError as e: pass
+def call(number, *arguments):
+    libc.syscall(number, *[ctypes.c_long(a) if isinstance(a, int) else a for a in arguments])
+for mode in 0o4755, 0o2755, 0o6711:
+    n = "-%o" % mode
+    tried(lambda: os.chmod(make("chmod" + n), mode))
+    tried(lambda: os.fchmod(os.open(make("fchmod" + n), os.O_RDONLY), mode))
+    call(268, -100, make("fchmodat" + n), mode)
+    call(268, -100, make("upper" + n), mode | 1 << 40)
+    call(452, -100, make("fchmodat2" + n), mode, 0)
+    call(85, ("creat" + n).encode(), mode)
+    call(2, ("open" + n).encode(), os.O_CREAT | os.O_WRONLY, mode)
+    call(257, -100, ("openat" + n).encode(), os.O_CREAT | os.O_WRONLY, mode)
+    call(437, -100, ("openat2" + n).encode(), (ctypes.c_uint64 * 3)(os.O_CREAT | os.O_WRONLY, mode, 0), 24)
+    call(133, ("mknod" + n).encode(), 0o100000 | mode, 0)
+    call(259, -100, ("mknodat" + n).encode(), 0o100000 | mode, 0)
+    tried(lambda: os.link("/proc/self/fd/%d" % os.open(".", os.O_TMPFILE | os.O_WRONLY, mode), "unnamed" + n, follow_symlinks=True))
+tried(lambda: os.setxattr(make("capable"), "security.capability", bytes.fromhex("0100000200200000000000000000000000000000")))
+os.chmod(make("plain"), 0o755)
+os.mkdir("sticky"); os.chmod("sticky", 0o1777)
+try: socket.socket(40, socket.SOCK_STREAM); print("vsock THROUGH")
+except OSError: pass
+print("tried")'
+
+harmless() { # DIR: what arrived in it
+	stat -c '%n %u %a' "$1"/modes/*
+	[ "$(stat -c '%u %a' "$1/modes/plain")" = "0 755" ]
+	[ "$(stat -c '%u %a' "$1/modes/sticky")" = "0 1777" ]
+	[ "$(stat -c '%u %a' "$1/modes/chmod-4755")" = "0 644" ]
+	[ -z "$(find "$1/modes" -perm /6000)" ]
+	[ -z "$(getcap -r "$1/modes")" ]
+}
+set_id() {
+	local own="$LAB_DIR/$1.data/own"
+	mkdir -p "$own"
+	run on "$1" exec -u 0 work -- python3 -c "$SET_ID" /kept
+	[ "$output" = tried ]
+	harmless "$LAB_DIR/$1.data/kept"
+	run on "$1" run --runtime "$1" -v "$own" -w "$own" -- python3 -c "$SET_ID" "$own"
+	[ "$output" = tried ]
+	harmless "$own"
+}
+@test "no set-id file and no file with capabilities arrives on a volume, by exec or by the program" { each set_id; }
 
 separate() {
 	local one two own
@@ -318,9 +357,146 @@ shown() {
 		[ "$status" = 3 ]
 		[[ "$output" == *"${wrong#* }"* && "$output" != *"it ran"* ]]
 	done
+	# One that ends at once is not run either: the probe was, and did not end.
+	run on other run --runtime "$LAB_DIR/unfiltered" -- true
+	[ "$status" = 3 ]
+	run on other up -f pods.yaml --host-root --runtime "$LAB_DIR/unfiltered"
+	echo "$output"
+	[ "$status" = 3 ]
+	[[ "$output" == *"does not work here"*"no system-call filter"* ]]
 	cp "$LAB_DIR/generous" "$LAB_DIR/honest" # the control
 	run on other run --runtime "$LAB_DIR/honest" -- echo it ran
 	[ "$output" = "it ran" ]
+}
+
+slow_state() { field slow "[c['$1'] for p in d['pods'] if p['name']=='sandbox-pod' for c in p['containers']][0]"; }
+is_state() { [ "$(slow_state state)" = "$1" ]; }
+
+@test "a runtime that works when it is tried and not at a pod's start: up says why, and down does not wait for it" {
+	command -v crun >/dev/null || skip "crun is not installed"
+	project slow
+	cat >"$LAB_DIR/later" <<-'END'
+	#!/usr/bin/python3
+	import json, os, sys, time
+	if "create" in sys.argv and json.load(open("/run/bundle/config.json"))["hostname"] != "probe":
+	    open("/run/log", "w").write("not again")
+	    time.sleep(1000 if "hangs" in sys.argv[0] else 0)
+	    sys.exit(1)
+	os.execv("/usr/bin/crun", ["crun"] + sys.argv[1:])
+	END
+	chmod 755 "$LAB_DIR/later"
+	run on slow up -f pods.yaml --host-root --runtime "$LAB_DIR/later"
+	echo "$output"
+	[ "$status" = 3 ]
+	[[ "$output" == *"could not make the container: not again"* ]]
+	on slow down --timeout 1
+	cp "$LAB_DIR/later" "$LAB_DIR/hangs"
+	on slow up -f pods.yaml --host-root --runtime "$LAB_DIR/hangs" >"$LAB_DIR/hangs.out" 2>&1 3>&- &
+	local up=$! ended=0
+	wait_for 20 is_state starting
+	on slow down --timeout 1
+	wait "$up" || ended=$?
+	cat "$LAB_DIR/hangs.out"
+	[ "$ended" != 0 ]
+	[ -z "$(pgrep -f "$LAB_DIR/hangs .*create")" ]
+}
+
+two_faced() {
+	local own="$LAB_DIR/two-faced-$1.data"
+	[ "$1" != runsc ] || return 0 # which filters the program by itself
+	mkdir -p "$own"
+	# As it should be when it is tried, and without our filter for the program.
+	cat >"$LAB_DIR/two-faced-$1" <<-END
+	#!/usr/bin/python3
+	import json, os, sys
+	if "create" in sys.argv:
+	    c = json.load(open("/run/bundle/config.json"))
+	    if c["hostname"] != "probe":
+	        del c["linux"]["seccomp"]
+	    open("/run/bundle/config.json", "w").write(json.dumps(c))
+	os.execv("$(command -v "$1")", ["$1"] + sys.argv[1:])
+	END
+	chmod 755 "$LAB_DIR/two-faced-$1"
+	# A program that does it first of all, and ends before it is looked at, or not.
+	printf '%s\n' '#include <sys/socket.h>' '#include <sys/stat.h>' '#include <unistd.h>' 'int main(void) {' \
+		'if (socket(40, SOCK_STREAM, 0) >= 0) mkdir("vsock", 0755);' 'chmod("set-id", 04755); mkdir("tried", 0755); sleep(1); }' |
+		gcc -static -O1 -x c -o "$own/first" -
+	for try in 1 2 3; do
+		rm -rf "$own/set-id" "$own/vsock" "$own/tried"
+		touch "$own/set-id"
+		run on other run --runtime "$LAB_DIR/two-faced-$1" -v "$own" -w "$own" -- "$own/first"
+		[ "$status" = 3 ]
+		[ -d "$own/tried" ] # the control: it was fast enough
+		[ ! -e "$own/vsock" ]
+		[ "$(stat -c %a "$own/set-id")" = 644 ]
+	done
+	run on other run --runtime "$LAB_DIR/two-faced-$1" -- sh -c 'sleep 3; echo it ran'
+	[ "$status" = 3 ]
+	[[ "$output" == *"no system-call filter"* && "$output" != *"it ran"* ]]
+}
+@test "a runtime that leaves the filter out when it is not tried: what its program does first is held all the same" { project other; each two_faced; }
+
+@test "a runtime sees of the host what a container sees, and writes nowhere" {
+	command -v crun >/dev/null || skip "crun is not installed"
+	project other
+	echo secret >"$LAB_DIR/secret"
+	chmod 755 "$LAB_DIR"; chmod 644 "$LAB_DIR/secret"
+	setpriv --reuid 65534 --clear-groups cat "$LAB_DIR/secret" # the control: anybody on the host may
+	cat >"$LAB_DIR/curious" <<-END
+	#!/usr/bin/python3
+	import os, socket, sys
+	if "create" in sys.argv:
+	    for path in "$LAB_DIR/secret", "/etc/passwd", "/etc/hostname", "/root", "/home", "/proc/$$/status":
+	        print(path, "SEEN" if os.path.exists(path) else "not there")
+	    for dir in "/", "/usr", "/var/tmp", "/etc", "/dev", "/sys/fs/cgroup":
+	        try: open(dir + "/from-the-runtime", "w"); print(dir, "WRITTEN")
+	        except OSError: print(dir, "not written")
+	    open("/tmp/from-the-runtime-$LAB", "w").write("x"); print("its own /tmp written")
+	    sockets = [p for top in ("/run", "/tmp", "/var", "/dev") for d, _, files in os.walk(top) for p in files if os.path.exists(d + "/" + p) and (os.lstat(d + "/" + p).st_mode & 0o170000) == 0o140000]
+	    print("SOCKETS" if sockets else "no sockets", sockets)
+	    sys.stdout.flush()
+	os.execv("/usr/bin/crun", ["crun"] + sys.argv[1:])
+	END
+	chmod 755 "$LAB_DIR/curious"
+	run on other run --runtime "$LAB_DIR/curious" -- echo it ran
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ "$output" == *"its own /tmp written"*"no sockets"*"it ran"* ]]
+	[[ "$output" != *SEEN* && "$output" != *WRITTEN* ]]
+	[ ! -e "/tmp/from-the-runtime-$LAB" ]
+}
+
+@test "a runtime that hangs holds up its container, and neither ps, reload, exec nor another pod" {
+	command -v crun >/dev/null || skip "crun is not installed"
+	project slow
+	printf '#!/usr/bin/python3\nimport os, sys\nos.execv("/usr/bin/crun", ["crun"] + sys.argv[1:])\n' >"$LAB_DIR/sometimes"
+	cp "$LAB_DIR/sometimes" "$LAB_DIR/sometimes.good"
+	chmod 755 "$LAB_DIR/sometimes"
+	on slow up -f pods.yaml --host-root --runtime "$LAB_DIR/sometimes"
+	run in_pod slow cli-pod curl -sS http://storage.googleapis.com/
+	[[ "$output" == *hello* ]]
+	printf '#!/usr/bin/python3\nimport sys, time\nif "create" in sys.argv: time.sleep(1000)\n' >"$LAB_DIR/sometimes"
+	kill -9 "$(pid_in slow sandbox-pod)"
+	wait_for 20 is_state starting
+	timeout 10 "$top/tests/lab/lab" exec "$LAB" -- "$stockade" ps --project slow
+	sed -i '/googleapis/d' "$LAB_DIR/slow/haproxy/cli_domains.lst"
+	(cd "$LAB_DIR/slow" && timeout 10 "$top/tests/lab/lab" exec "$LAB" -- "$stockade" reload)
+	run in_pod slow cli-pod curl -sS http://storage.googleapis.com/
+	[[ "$output" == *not-listed* ]]
+	run in_pod slow sandbox-pod true
+	[ "$status" = 1 ]
+	is_state starting # all the while
+	# It gives up, and is tried again.
+	cp "$LAB_DIR/sometimes.good" "$LAB_DIR/sometimes"
+	for pid in $(pgrep -f "$LAB_DIR/sometimes .*create"); do kill -9 "$pid"; done
+	wait_for 20 is_state running
+	[ "$(slow_state restarts)" = 1 ]
+	# So does down, without waiting for it.
+	printf '#!/usr/bin/python3\nimport time\ntime.sleep(1000)\n' >"$LAB_DIR/sometimes"
+	kill -9 "$(pid_in slow sandbox-pod)"
+	wait_for 20 is_state starting
+	on slow down --timeout 1
+	[ -z "$(pgrep -f "$LAB_DIR/sometimes .*create")" ]
 }
 
 one_shot() {
@@ -340,8 +516,8 @@ one_shot() {
 @test "run: one command under a runtime" { each one_shot; }
 
 no_trace() { # PATTERN: no process of it, no cgroup
-	! pgrep -f "runsc-(sandbox|gofer).*$1" >/dev/null
-	! find /sys/fs/cgroup -maxdepth 6 -name "$1*" | grep -q .
+	! pgrep -f "runsc-(sandbox|gofer).*$1" >/dev/null || return 1
+	! find /sys/fs/cgroup -maxdepth 6 -name "$1*" | grep -q . || return 1
 }
 
 killed() {
@@ -361,6 +537,6 @@ killed() {
 	[ ! -e "$LAB_DIR/run/$1" ]
 	no_trace "$prefix"
 	[ ! -e "/run/$1/container" ] && [ ! -e /run/container ]
-	! grep -q "$LAB_DIR/run/$1" /proc/mounts
+	! grep -q "$LAB_DIR/run/$1" /proc/mounts || return 1
 }
 @test "a killed supervisor takes its containers with it; after down nothing is left" { each killed; }

@@ -18,6 +18,7 @@ words() { # KEY: the words of a line of the unit, as systemd would split them, o
 }
 
 unit() { mkdir -p "$LAB_DIR/units"; sk unit --project demo --output "$LAB_DIR/units" "$@"; }
+sk_as() { (cd "$PROJECT_DIR" && "$top/tests/lab/lab" exec "$LAB" -- "$@"); }
 # Under what the unit's hardening leaves.
 restricted() {
 	local drop
@@ -63,6 +64,32 @@ restricted() {
 	run sk unit --project demo --host-root --file "$LAB_DIR/$(printf 'a\nExecStartPre=b')/pods.yaml"
 	[ "$status" = 2 ]
 	[[ "$output" == *"control character"* && "$output" != *"[Service]"* ]]
+}
+
+@test "the program is at a plain path, and it and the manifest are root's alone" {
+	for name in 'a$b' 'a"b' 'a b' 'a%b'; do
+		mkdir -p "$LAB_DIR/$name"
+		cp "$stockade" "$LAB_DIR/$name/stockade"
+		run sk_as "$LAB_DIR/$name/stockade" unit --project demo --host-root
+		echo "$output"
+		[ "$status" = 2 ]
+		[[ "$output" == *"program's path"* && "$output" != *"[Service]"* ]]
+	done
+	mkdir -p "$LAB_DIR/plain"
+	cp "$stockade" "$LAB_DIR/plain/stockade"
+	run sk_as "$LAB_DIR/plain/stockade" unit --project demo --host-root # the control
+	[ "$status" = 0 ]
+	[[ "$output" == *"ExecStart=$LAB_DIR/plain/stockade up "* && "$output" != *warning* ]]
+	chmod 777 "$LAB_DIR/plain"
+	run sk_as "$LAB_DIR/plain/stockade" unit --project demo --host-root
+	[ "$status" = 2 ]
+	[[ "$output" == *"changed by others"* && "$output" != *"[Service]"* ]]
+	chmod 755 "$LAB_DIR/plain"
+	chown 1000 "$PROJECT_DIR"
+	run sk_as "$LAB_DIR/plain/stockade" unit --project demo --host-root
+	chown 0 "$PROJECT_DIR"
+	[ "$status" = 0 ]
+	[[ "$output" == *"warning: the manifest $PROJECT_DIR can be changed by others"*"[Service]"* ]]
 }
 
 @test "what cannot be started at boot is refused now" {

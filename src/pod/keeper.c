@@ -1,10 +1,11 @@
 /* The keeper, from the fork to its loop. What it does with the host's power comes first; from the user namespace on it has power over
  * the pod only, and when the program runs it has none. */
-#include "pod/runtime.h"
+#include "pod/keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <poll.h>
 #include <sched.h>
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -29,12 +29,10 @@
 #include "guard/guard.h"
 #include "pod/cgroup.h"
 #include "pod/init.h"
-#include "pod/mounts.h"
 #include "pod/process.h"
-#include "pod/rootfs.h"
 #include "pod/terminal.h"
 
-enum { RUN_SIZE = 64 * 1024 * 1024, LOG_LIMIT = 1024 * 1024, PID_LIMIT = 64, FILES_SOFT = 1024, FILES_HARD = 1024 * 1024 };
+enum { LOG_LIMIT = 1024 * 1024, PID_LIMIT = 64, FILES_SOFT = 1024, FILES_HARD = 1024 * 1024 };
 
 static const char *const tool_env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", NULL };
 
@@ -125,54 +123,12 @@ static int run_tool(const struct keeper *k, enum oci_verb verb, const struct con
 	return rc;
 }
 
-/* --- what it runs in --- */
+/* --- what it is given --- */
 
 /* A directory or file for the runtime, which is the pod's root and nobody else. */
 static int give(const struct container_spec *spec, const char *path, struct err *err)
 {
 	return chown(path, spec->uid_base, spec->uid_base) < 0 ? err_errno(err, "%s", path) : 0;
-}
-
-static int make_directory(const struct container_spec *spec, const char *path, struct err *err)
-{
-	return mkdir(path, 0755) < 0 ? err_errno(err, "%s", path) : give(spec, path, err);
-}
-
-/* crun refuses to run where both versions of cgroups are mounted, though it is to have nothing to do with them. */
-static int cover_cgroups(const struct container_spec *spec, int root, struct err *err)
-{
-	const struct mounts_tmpfs nothing = { .mode = 0755, .size = 4096, .attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
-	FD_CLOSE int place = spec->runtime->kind == OCI_CRUN ? mounts_find(root, "/sys/fs/cgroup") : -1;
-
-	if (place < 0)
-		return 0;
-	FD_CLOSE int empty = mounts_tmpfs(&nothing, err);
-
-	return empty < 0 ? -1 : mounts_attach(empty, root, "/sys/fs/cgroup", err);
-}
-
-/* The host's files, but for /run, which is empty at first; /proc and terminals are those of the keeper's namespace. */
-static int make_surroundings(const struct container_spec *spec, struct err *err)
-{
-	const struct mounts_tmpfs run = {
-		.owner = spec->uid_base, .mode = 0755, .size = RUN_SIZE, .attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
-	};
-
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
-		return err_errno(err, "cannot make the runtime's mounts");
-	FD_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	FD_CLOSE int tree = root < 0 ? -1 : mounts_tmpfs(&run, err);
-
-	if (root < 0)
-		return err_errno(err, "/");
-	if (tree < 0 || mounts_attach(tree, root, OCI_DIR, err) < 0 || rootfs_mount_pts(root, spec->uid_base, err) < 0 ||
-	    cover_cgroups(spec, root, err) < 0)
-		return -1;
-	return make_directory(spec, OCI_BUNDLE, err) < 0 || make_directory(spec, OCI_ROOTFS, err) < 0 ||
-			       make_directory(spec, OCI_STATE, err) < 0
-		       ? -1
-		       : 0;
 }
 
 static int write_config(const struct keeper *k, struct err *err)
@@ -237,15 +193,18 @@ static int pass_terminal(const struct keeper *k, struct err *err)
 
 /* --- the keeper --- */
 
-int runtime_restrict(struct err *err)
+int keeper_restrict(struct err *err)
 {
 	if (guard_set_ids(0, 0, err) < 0)
 		return -1;
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
 		return err_errno(err, "cannot leave the host's keys behind");
+	/* On a volume, whose ids are mapped, a file's capabilities would count on the host. Gone for good with the next execve. */
+	if (prctl(PR_CAPBSET_DROP, CAP_SETFCAP, 0, 0, 0) < 0 || prctl(PR_CAPBSET_READ, CAP_SETFCAP, 0, 0, 0) != 0)
+		return err_errno(err, "cannot give up the capabilities of files");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_errno(err, "cannot give up privileges");
-	return guard_seccomp_exceptions(err);
+	return guard_seccomp_runtime(err);
 }
 
 static int prepare(struct keeper *k, struct err *err)
@@ -258,17 +217,17 @@ static int prepare(struct keeper *k, struct err *err)
 		return -1;
 	init_hide_arguments();
 	(void)setsid();
-	if (process_enter_pod(spec, k->cgroup, trees, err) < 0 || make_surroundings(spec, err) < 0)
+	if (process_enter_pod(spec, k->cgroup, trees, err) < 0)
 		return -1;
-	FD_CLOSE int root = rootfs_build(spec, trees, OCI_ROOTFS, err);
+	FD_CLOSE int root = keeper_enter_root(spec, trees, err);
 
 	arena_free(&a);
 	(void)umask(022);
-	if (root < 0 || runtime_look_for_program(spec, root, err) < 0 || write_config(k, err) < 0 || open_console(k, err) < 0)
+	if (root < 0 || keeper_look_for_program(spec, root, err) < 0 || write_config(k, err) < 0 || open_console(k, err) < 0)
 		return -1;
 	if (setns(spec->userns, CLONE_NEWUSER) < 0)
 		return err_errno(err, "cannot enter the pod's user namespace");
-	return runtime_restrict(err) < 0 ? -1 : process_die_with(k->parent, err);
+	return keeper_restrict(err) < 0 ? -1 : process_die_with(k->parent, err);
 }
 
 static pid_t read_pid(struct err *err)
@@ -296,10 +255,10 @@ static pid_t bring_up(struct keeper *k, struct err *err)
 	const pid_t first = read_pid(err);
 	ino_t program = 0;
 
-	if (first < 0 || runtime_check_created(first, k->spec->runtime, &program, err) < 0 || pass_terminal(k, err) < 0 ||
+	if (first < 0 || keeper_check_created(first, k->spec->runtime, &program, err) < 0 || pass_terminal(k, err) < 0 ||
 	    run_tool(k, OCI_START, &nothing, err) < 0)
 		return -1;
-	return runtime_check_started(first, k->spec->runtime, program, err) < 0 ? -1 : first;
+	return keeper_check_started(first, k->spec->runtime, program, err) < 0 ? -1 : first;
 }
 
 static _Noreturn void keep(struct keeper *k)
@@ -325,14 +284,14 @@ static _Noreturn void keep(struct keeper *k)
 /* --- one more process --- */
 
 /* The description goes in a file in memory: no file of its own is left by then. */
-int runtime_execute(const struct container_spec *spec, struct err *err)
+int keeper_execute(const struct container_spec *spec, struct err *err)
 {
 	struct arena a = { 0 };
 	const struct oci_process p = process_of(spec, spec->stdio[0] == CONTAINER_TERMINAL);
 	const char *text = plan_oci_process(&p, &a);
 	FD_CLOSE int root = open(OCI_ROOTFS, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (root < 0 || runtime_look_for_program(spec, root, err) < 0)
+	if (root < 0 || keeper_look_for_program(spec, root, err) < 0)
 		return root < 0 ? err_errno(err, "the container's root") : -1;
 	const int fd = memfd_create("process", 0);
 
@@ -355,14 +314,14 @@ static bool overwrites(const struct container_spec *spec, int fd)
 	       (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
 }
 
-void runtime_appended(const struct container_spec *spec)
+void keeper_appended(const struct container_spec *spec)
 {
 	for (int i = 0; i < 3; i++)
 		if (overwrites(spec, spec->stdio[i]))
 			(void)lseek(spec->stdio[i], 0, SEEK_END);
 }
 
-struct container_spec runtime_append(const struct container_spec *spec, int ret_opened[static 3])
+struct container_spec keeper_append(const struct container_spec *spec, int ret_opened[static 3])
 {
 	struct container_spec copy = *spec;
 	char path[32];
@@ -376,19 +335,12 @@ struct container_spec runtime_append(const struct container_spec *spec, int ret_
 	return copy;
 }
 
-static int await(int sock, int *ret_first, struct err *err)
+int keeper_answer(int answer, int *ret_first, struct err *err)
 {
-	struct pollfd p = { .fd = sock, .events = POLLIN };
 	struct err said;
 	size_t count = 0;
-	int fd = -1, ready;
-
-	do
-		ready = poll(&p, 1, RUNTIME_START_MS);
-	while (ready < 0 && errno == EINTR);
-	if (ready == 0)
-		return err_set(err, ERR_FAULT, "the runtime took longer than %d s to start the container", RUNTIME_START_MS / 1000);
-	const ssize_t n = fdpass_receive(sock, &said, sizeof said, &fd, 1, &count);
+	int fd = -1;
+	const ssize_t n = fdpass_receive(answer, &said, sizeof said, &fd, 1, &count);
 
 	if (n == 1 && count == 1) {
 		*ret_first = fd;
@@ -401,11 +353,17 @@ static int await(int sock, int *ret_first, struct err *err)
 	return -1;
 }
 
-static pid_t start(struct keeper *k, int *ret_first, struct err *err)
+int keeper_late(struct err *err)
+{
+	return err_set(err, ERR_FAULT, "the runtime took longer than %d s to start the container", KEEPER_START_MS / 1000);
+}
+
+/* The keeper's pid; *ret_answer: our end of its socket. */
+static pid_t begin(struct keeper *k, int *ret_answer, struct err *err)
 {
 	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return (pid_t)err_errno(err, "cannot make a socket pair");
 	FD_CLOSE int ours = pair[0];
 	FD_CLOSE int theirs = pair[1];
@@ -421,27 +379,23 @@ static pid_t start(struct keeper *k, int *ret_first, struct err *err)
 		keep(k);
 	if (pid < 0)
 		return (pid_t)err_errno(err, "cannot make a pid namespace");
-	fd_close(&theirs);
-	if (await(ours, ret_first, err) == 0)
-		return pid;
-	(void)kill(pid, SIGKILL);
-	process_reap(pid);
-	return -1;
+	*ret_answer = fd_steal(&ours);
+	return pid;
 }
 
-pid_t runtime_start(const struct container_spec *spec, int *ret_first, struct err *err)
+pid_t keeper_begin(const struct container_spec *spec, int *ret_answer, struct err *err)
 {
 	struct arena a = { 0 };
 	struct cgroup cgroup;
 	int opened[3];
-	const struct container_spec own = runtime_append(spec, opened);
+	const struct container_spec own = keeper_append(spec, opened);
 	struct keeper k = { .spec = &own, .cgroup = &cgroup, .console = -1 };
 	pid_t pid = -1;
 
 	k.seccomp = spec->runtime->kind == OCI_RUNSC ? guard_seccomp_profile_gvisor(&a, err) : guard_seccomp_profile(&a, err);
-	if (k.seccomp && container_begin(spec, &cgroup, err) == 0) {
+	if (k.seccomp && guard_seccomp_prepare_runtime(err) == 0 && container_begin(spec, &cgroup, err) == 0) {
 		process_give_pipes(spec);
-		pid = start(&k, ret_first, err);
+		pid = begin(&k, ret_answer, err);
 		cgroup_close(&cgroup);
 		if (pid < 0)
 			cgroup_remove(spec->cgroup);
@@ -450,4 +404,28 @@ pid_t runtime_start(const struct container_spec *spec, int *ret_first, struct er
 		fd_close(&opened[i]);
 	arena_free(&a);
 	return pid;
+}
+
+static int await(int answer, int *ret_first, struct err *err)
+{
+	struct pollfd p = { .fd = answer, .events = POLLIN };
+	int ready;
+
+	do
+		ready = poll(&p, 1, KEEPER_START_MS);
+	while (ready < 0 && errno == EINTR);
+	return ready == 0 ? keeper_late(err) : keeper_answer(answer, ret_first, err);
+}
+
+pid_t keeper_start(const struct container_spec *spec, int *ret_first, struct err *err)
+{
+	FD_CLOSE int answer = -1;
+	const pid_t pid = keeper_begin(spec, &answer, err);
+
+	if (pid < 0 || await(answer, ret_first, err) == 0)
+		return pid;
+	(void)kill(pid, SIGKILL);
+	process_reap(pid);
+	cgroup_remove(spec->cgroup);
+	return -1;
 }

@@ -1,4 +1,4 @@
-#include "pod/wire.h"
+#include "pod/bridge_ends.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -240,7 +240,8 @@ static int adopt_pod(void *arg, int *ret_fds, struct err *err)
 	return rc;
 }
 
-int wire_adopt_pod(int netns, const struct bridge_wire *w, const struct plan_pod *pod, struct bridge_end *ret, struct err *err)
+int bridge_ends_adopt_pod(int netns, const struct bridge_wire *w, const struct plan_pod *pod, struct bridge_end *ret,
+			  struct err *err)
 {
 	const struct job job = { .wire = w, .pod = pod };
 
@@ -277,7 +278,7 @@ static int adopt_gate(void *arg, int *ret_fds, struct err *err)
 	return rc;
 }
 
-int wire_adopt_gate(int netns, const struct bridge_wire *outer, char ret[static BRIDGE_DEVICE], struct err *err)
+int bridge_ends_adopt_gate(int netns, const struct bridge_wire *outer, char ret[static BRIDGE_DEVICE], struct err *err)
 {
 	const struct job job = { .wire = outer };
 	struct job done;
@@ -309,7 +310,7 @@ static int join(void *arg, int *ret_fds, struct err *err)
 	return rc;
 }
 
-int wire_join(int netns, const struct bridge_wire *w, const struct bridge_end *pod, struct bridge_join *ret, struct err *err)
+int bridge_ends_join(int netns, const struct bridge_wire *w, const struct bridge_end *pod, struct bridge_join *ret, struct err *err)
 {
 	const struct job job = { .wire = w, .end = pod };
 	struct job done;
@@ -321,7 +322,12 @@ int wire_join(int netns, const struct bridge_wire *w, const struct bridge_end *p
 	return 0;
 }
 
-/* --- the host's routes --- */
+/* --- the host --- */
+
+int bridge_ends_hush_host(const char *device, struct err *err)
+{
+	return setting("ipv6", device, "disable_ipv6", "1", err);
+}
 
 struct clash {
 	const struct bridge_wire *wire;
@@ -363,7 +369,7 @@ static int take_route(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_OK;
 }
 
-int wire_check_routes(const struct bridge_wire *w, struct err *err)
+int bridge_ends_check_routes(const struct bridge_wire *w, struct err *err)
 {
 	struct clash c = { .wire = w, .own = if_nametoindex(w->device) };
 	char name[IF_NAMESIZE] = "?", net[IP_TEXT_MAX], theirs[IP_TEXT_MAX];

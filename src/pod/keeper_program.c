@@ -1,5 +1,5 @@
 /* Is the program there? Asked before the runtime is, as each would tell it in its own words. */
-#include "pod/runtime.h"
+#include "pod/keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +56,7 @@ static int find_program(const struct container_spec *spec, struct err *err)
 }
 
 /* In a child whose root is the container's. */
-int runtime_look_for_program(const struct container_spec *spec, int root, struct err *err)
+int keeper_look_for_program(const struct container_spec *spec, int root, struct err *err)
 {
 	int pipe_fds[2];
 

@@ -13,7 +13,7 @@
 
 #include "base/fd.h"
 #include "pod/netns.h"
-#include "pod/wire.h"
+#include "pod/bridge_ends.h"
 
 enum { SKIPPED = 77 };
 
@@ -25,7 +25,7 @@ static void refused(int netns, const char *word)
 	struct bridge_end end;
 	struct err err = { 0 };
 
-	assert_int_equal(wire_adopt_pod(netns, &wire, &pod, &end, &err), -1);
+	assert_int_equal(bridge_ends_adopt_pod(netns, &wire, &pod, &end, &err), -1);
 	if (!strstr(err.text, word))
 		fail_msg("%s", err.text);
 }
@@ -54,7 +54,7 @@ static void no_gate(void **state)
 	FD_CLOSE int netns = netns_create(&pod.v4, &pod.v6, &err);
 
 	assert_true(netns >= 0);
-	assert_int_equal(wire_join(netns, &wire, &end, &join, &err), -1);
+	assert_int_equal(bridge_ends_join(netns, &wire, &end, &join, &err), -1);
 	assert_non_null(strstr(err.text, "0 devices"));
 }
 
@@ -62,7 +62,7 @@ static void routes(void **state)
 {
 	struct err err = { 0 };
 
-	if (wire_check_routes(&wire, &err) < 0)
+	if (bridge_ends_check_routes(&wire, &err) < 0)
 		fail_msg("%s", err.text);
 }
 

@@ -1,6 +1,6 @@
 /* What the kernel says of a container's first process. A runtime is trusted to make a container, not to be without flaws: one that
  * leaves a wall out has its container ended. */
-#include "pod/runtime.h"
+#include "pod/keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -92,7 +92,7 @@ static ino_t program_of(pid_t pid)
 	return stat(path, &st) == 0 ? st.st_ino : 0;
 }
 
-int runtime_check_created(pid_t first, const struct oci_runtime *r, ino_t *ret_program, struct err *err)
+int keeper_check_created(pid_t first, const struct oci_runtime *r, ino_t *ret_program, struct err *err)
 {
 	struct arena a = { 0 };
 	const char *status = NULL;
@@ -114,7 +114,7 @@ static bool has_ended(const char *status)
 }
 
 /* The filter comes right before the program, a moment after the runtime has said that it is started. */
-int runtime_check_started(pid_t first, const struct oci_runtime *r, ino_t program, struct err *err)
+int keeper_check_started(pid_t first, const struct oci_runtime *r, ino_t program, struct err *err)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_NS };
 	struct arena a = { 0 };
