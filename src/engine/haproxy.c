@@ -82,6 +82,15 @@ static void again_due(struct timer *t)
 	begin((struct haproxy *)((char *)t - offsetof(struct haproxy, again)));
 }
 
+/* Files that are being made may be too old already; they are looked at again once they are served, or have been refused. */
+static void check_own(struct haproxy *x)
+{
+	if (!x->current || x->checker.pid > 0 || x->next || x->yielding || haproxy_own_is(x->current->stage.own.print))
+		return;
+	log_info("the host's addresses have changed");
+	(void)haproxy_change(x);
+}
+
 /* A generation that cannot be served is the publisher's matter; all else is tried again. */
 static void fail(struct haproxy *x, uint64_t change, uint64_t generation, const char *why)
 {
@@ -89,6 +98,7 @@ static void fail(struct haproxy *x, uint64_t change, uint64_t generation, const 
 	if (generation != x->adopted && generation == x->generation) {
 		x->policy = -1;
 		x->on_adopted(x, generation, why);
+		check_own(x);
 	} else if (change == x->change) {
 		later(x);
 	} else {
@@ -112,6 +122,8 @@ static void served(struct haproxy *x)
 		x->on_adopted(x, x->adopted, NULL);
 	if (x->change != x->current->stage.change)
 		begin(x);
+	else
+		check_own(x);
 }
 
 /* --- the old one --- */
@@ -313,10 +325,7 @@ static void begin_due(struct deferred *d)
 
 static void addresses_changed(struct haproxy_own *o)
 {
-	struct haproxy *x = (struct haproxy *)((char *)o - offsetof(struct haproxy, own));
-
-	log_info("the host's addresses have changed");
-	(void)haproxy_change(x);
+	check_own((struct haproxy *)((char *)o - offsetof(struct haproxy, own)));
 }
 
 int haproxy_start(struct haproxy *x, struct err *err)

@@ -1,11 +1,10 @@
-/* The kernel only wakes us: what it says is not read, the addresses are looked up again. Link-local ones of IPv6 come and go with every
- * container on the host; they are in the list, but their change alone is no reason to begin anew, as the whole block is special. */
+/* The kernel only wakes us: what it says then is not read, its table is looked up again, with every route that ends at the host itself:
+ * addresses, ranges, broadcast and anycast, in whichever table. Link-local ones of IPv6 come and go with every container on the host; they
+ * are in the list, but their change alone is no reason to begin anew, as the whole block is special. */
 #include "engine/haproxy_own.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <linux/rtnetlink.h>
-#include <netinet/in.h>
+#include <linux/netlink.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -13,71 +12,131 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "pod/rtnl.h"
 
 enum { OWN_MOST = 4096 };
 
-static bool address_of(const struct sockaddr *from, struct ip_addr *ret)
+/* --- the table --- */
+
+struct listing {
+	struct arena *arena;
+	struct ip_net *nets;
+	size_t count;
+};
+
+static int take_destination(const struct nlattr *a, void *arg)
 {
-	*ret = (struct ip_addr) { 0 };
-	if (from && from->sa_family == AF_INET) {
-		ret->family = 4;
-		memcpy(ret->bytes, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
-	} else if (from && from->sa_family == AF_INET6) {
-		ret->family = 6;
-		memcpy(ret->bytes, &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr, 16);
+	struct ip_addr *to = arg;
+
+	if (mnl_attr_get_type(a) == RTA_DST && mnl_attr_get_payload_len(a) == (to->family == 4 ? 4 : 16))
+		memcpy(to->bytes, mnl_attr_get_payload(a), mnl_attr_get_payload_len(a));
+	return MNL_CB_OK;
+}
+
+static bool is_asked_first(const struct rtmsg *m)
+{
+	return m->rtm_table == RT_TABLE_LOCAL || m->rtm_table == RT_TABLE_MAIN || m->rtm_table == RT_TABLE_DEFAULT;
+}
+
+static int take_route(const struct nlmsghdr *h, void *arg)
+{
+	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
+	struct listing *l = arg;
+
+	if (h->nlmsg_type != RTM_NEWROUTE || (m->rtm_family != AF_INET && m->rtm_family != AF_INET6))
+		return MNL_CB_OK;
+	if (m->rtm_type != RTN_LOCAL && m->rtm_type != RTN_ANYCAST && m->rtm_type != RTN_BROADCAST)
+		return MNL_CB_OK;
+	/* "local default" in a table of its own is a transparent proxy's, for marked packets; ours carry no mark. */
+	if (m->rtm_dst_len == 0 && !is_asked_first(m))
+		return MNL_CB_OK;
+	if (l->count == OWN_MOST) {
+		errno = E2BIG;
+		return MNL_CB_ERROR;
 	}
-	return ret->family != 0;
+	struct ip_net net = { { .family = m->rtm_family == AF_INET ? 4 : 6 }, m->rtm_dst_len };
+
+	if (mnl_attr_parse(h, sizeof *m, take_destination, &net.addr) < 0)
+		return MNL_CB_ERROR;
+	ARENA_PUSH(l->arena, l->nets, l->count) = net;
+	return MNL_CB_OK;
 }
 
-int haproxy_own_find(struct arena *a, const struct ip_addr **ret, size_t *ret_count, struct err *err)
+static int list_routes(struct rtnl *r, uint8_t family, uint8_t type, struct listing *l)
 {
-	struct ifaddrs *list = NULL;
-	struct ip_addr *own = NULL, one;
-	size_t count = 0;
+	struct nlmsghdr *h = rtnl_begin(r, RTM_GETROUTE, NLM_F_DUMP);
+	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
 
-	if (getifaddrs(&list) < 0)
-		return err_errno(err, "the host's own addresses");
-	for (const struct ifaddrs *i = list; i && count < OWN_MOST; i = i->ifa_next)
-		if (address_of(i->ifa_addr, &one))
-			ARENA_PUSH(a, own, count) = one;
-	freeifaddrs(list);
-	*ret = own;
-	*ret_count = count;
-	return count < OWN_MOST ? 0 : err_set(err, ERR_FAULT, "the host has %d addresses of its own or more", OWN_MOST);
+	m->rtm_family = family;
+	m->rtm_type = type;
+	return rtnl_talk(r, h, take_route, l);
 }
 
-/* Of all but the link-local ones, whatever their order. 0: not to be had, or none. */
-static uint64_t fingerprint(void)
+static int list_all(struct rtnl *r, struct listing *l)
 {
-	const struct ip_addr *own;
-	struct arena a = { 0 };
-	struct err err = { 0 };
-	size_t count = 0;
-	uint64_t sum = 0;
+	static const uint8_t families[] = { AF_INET, AF_INET6 }, types[] = { RTN_LOCAL, RTN_ANYCAST, RTN_BROADCAST };
+	int on = 1;
 
-	if (haproxy_own_find(&a, &own, &count, &err) < 0)
-		count = 0;
+	/* The kernel looks the type up, so that a large table of other routes is not carried here. */
+	if (mnl_socket_setsockopt(r->socket, NETLINK_GET_STRICT_CHK, &on, sizeof on) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof families * sizeof types; i++)
+		if (list_routes(r, families[i % sizeof families], types[i / sizeof families], l) < 0)
+			return -1;
+	return 0;
+}
+
+/* Of all but the link-local ones, whatever their order. */
+static uint64_t fingerprint(const struct ip_net *nets, size_t count)
+{
+	uint64_t sum = 1;
+
 	for (size_t i = 0; i < count; i++) {
-		uint64_t h = 14695981039346656037ULL; /* FNV-1a */
+		uint64_t h = (14695981039346656037ULL ^ nets[i].prefix) * 1099511628211ULL; /* FNV-1a */
 
-		if (own[i].family == 6 && own[i].bytes[0] == 0xfe && (own[i].bytes[1] & 0xc0) == 0x80)
+		if (nets[i].addr.family == 6 && nets[i].addr.bytes[0] == 0xfe && (nets[i].addr.bytes[1] & 0xc0) == 0x80)
 			continue;
-		for (size_t k = 0; k < sizeof own[i].bytes; k++)
-			h = (h ^ own[i].bytes[k]) * 1099511628211ULL;
+		for (size_t k = 0; k < sizeof nets[i].addr.bytes; k++)
+			h = (h ^ nets[i].addr.bytes[k]) * 1099511628211ULL;
 		sum += h;
 	}
-	arena_free(&a);
 	return sum;
 }
+
+int haproxy_own_find(struct arena *a, struct haproxy_own_list *ret, struct err *err)
+{
+	struct listing l = { .arena = a };
+	struct rtnl r;
+
+	if (rtnl_open(&r, err) < 0)
+		return -1;
+	const int rc = list_all(&r, &l), why = errno;
+
+	rtnl_close(&r);
+	errno = why;
+	if (rc < 0)
+		return err_errno(err, "the host's own addresses (at most %d)", OWN_MOST);
+	*ret = (struct haproxy_own_list) { l.nets, l.count, fingerprint(l.nets, l.count) };
+	return 0;
+}
+
+bool haproxy_own_is(uint64_t print)
+{
+	struct haproxy_own_list now = { 0 };
+	struct arena a = { 0 };
+	struct err err = { 0 };
+	const bool same = haproxy_own_find(&a, &now, &err) == 0 && now.print == print;
+
+	arena_free(&a);
+	return same;
+}
+
+/* --- its changes --- */
 
 static void settled(struct timer *t)
 {
 	struct haproxy_own *o = (struct haproxy_own *)((char *)t - offsetof(struct haproxy_own, settle));
-	const uint64_t now = fingerprint();
 
-	if (now && now == o->known)
-		return;
-	o->known = now;
 	o->changed(o);
 }
 
@@ -91,12 +150,15 @@ static void ready(struct source *s, uint32_t events)
 	do
 		n = recv(s->fd, trash, sizeof trash, MSG_DONTWAIT);
 	while (n > 0 || (n < 0 && (errno == EINTR || errno == ENOBUFS)));
-	loop_timer_set(o->loop, &o->settle, HAPROXY_OWN_SETTLE_MS);
+	if (!o->settle.prev) /* others that follow do not put it off */
+		loop_timer_set(o->loop, &o->settle, HAPROXY_OWN_SETTLE_MS);
 }
 
 int haproxy_own_watch(struct haproxy_own *o, struct loop *l, void (*changed)(struct haproxy_own *o), struct err *err)
 {
-	const struct sockaddr_nl groups = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR };
+	const struct sockaddr_nl groups = { .nl_family = AF_NETLINK,
+					    .nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE |
+							 RTMGRP_IPV6_ROUTE };
 
 	*o = (struct haproxy_own) { .source = { .fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE),
 						.ready = ready },
@@ -105,7 +167,6 @@ int haproxy_own_watch(struct haproxy_own *o, struct loop *l, void (*changed)(str
 				    .changed = changed };
 	if (o->source.fd < 0 || bind(o->source.fd, (const struct sockaddr *)&groups, sizeof groups) < 0)
 		return err_errno(err, "watching the host's addresses");
-	o->known = fingerprint();
 	const int rc = loop_watch(l, &o->source, EPOLLIN);
 
 	if (rc == 0)

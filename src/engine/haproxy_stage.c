@@ -21,7 +21,6 @@
 #include "base/fd.h"
 #include "engine/gate_link.h"
 #include "engine/haproxy.h"
-#include "engine/haproxy_own.h"
 #include "engine/run_dir.h"
 #include "guard/guard.h"
 #include "net/dns_servers.h"
@@ -53,11 +52,12 @@ static int copy_pod(struct haproxy_stage *s, const struct gate_pod *p, struct er
 	*copy = (struct haproxy_pod) { arena_strdup(&s->arena, p->name),
 				       fcntl(p->listeners[GATE_TCP4], F_DUPFD_CLOEXEC, COPIES_FROM),
 				       fcntl(p->listeners[GATE_TCP6], F_DUPFD_CLOEXEC, COPIES_FROM) };
-	struct stat st;
+	struct stat v4, v6;
 
-	if (copy->tcp4 < 0 || copy->tcp6 < 0 || fstat(copy->tcp4, &st) < 0)
+	if (copy->tcp4 < 0 || copy->tcp6 < 0 || fstat(copy->tcp4, &v4) < 0 || fstat(copy->tcp6, &v6) < 0)
 		return err_errno(err, "the listeners of pod %s", p->name);
-	s->listener = st.st_ino;
+	ARENA_PUSH(&s->arena, s->listeners, s->listener_count) = v4.st_ino;
+	ARENA_PUSH(&s->arena, s->listeners, s->listener_count) = v6.st_ino;
 	return 0;
 }
 
@@ -73,7 +73,7 @@ int haproxy_stage_begin(struct haproxy_stage *s, const struct haproxy *x, struct
 	for (const struct gate_pod *p = *x->pods; p; p = p->next)
 		if (copy_pod(s, p, err) < 0)
 			return -1;
-	return 0;
+	return haproxy_own_find(&s->arena, &s->own, err);
 }
 
 void haproxy_stage_close(struct haproxy_stage *s)
@@ -203,11 +203,12 @@ static int make_files(const struct haproxy_stage *s, const struct haproxy *x, st
 			   limits[LIMIT_REACH_TIME], limits[LIMIT_EXCHANGE_TIME], limits[LIMIT_TUNNEL_TIME] },
 		.threads = x->workers,
 		.connections = connections_a_pod(x, s->pod_count),
+		.own = s->own.nets,
+		.own_count = s->own.count,
 		.log = s->log,
 	};
 
-	if (map_policy(x->policy, x, &policy, err) < 0 || find_servers(x, &a, &in, err) < 0 ||
-	    haproxy_own_find(&a, &in.own, &in.own_count, err) < 0)
+	if (map_policy(x->policy, x, &policy, err) < 0 || find_servers(x, &a, &in, err) < 0)
 		return -1;
 	snapshot_gate(&policy, &in.gate_v4, &in.gate_v6);
 	const int rc = plan_haproxy(&in, &a, &files, err) < 0 ? -1 : write_files(s, &files, err);
@@ -359,22 +360,34 @@ pid_t haproxy_stage_run(const struct haproxy_stage *s, int *ret_out, struct err 
 
 /* --- who holds them --- */
 
+static bool is_listener(const struct haproxy_stage *s, const char *link)
+{
+	unsigned long long inode;
+	bool found = false;
+
+	if (sscanf(link, "socket:[%llu]", &inode) != 1)
+		return false;
+	for (size_t i = 0; i < s->listener_count && !found; i++)
+		found = s->listeners[i] == inode;
+	return found;
+}
+
 bool haproxy_stage_held(const struct haproxy_stage *s, pid_t pid)
 {
-	char path[64], ours[64], name[300];
+	char path[64], name[300];
 	bool held = false;
 
-	(void)snprintf(ours, sizeof ours, "socket:[%llu]", (unsigned long long)s->listener);
 	(void)snprintf(path, sizeof path, "/proc/%d/fd", pid);
-	DIR *d = s->pod_count ? opendir(path) : NULL;
+	DIR *d = opendir(path);
 
-	for (const struct dirent *e; d && !held && (e = readdir(d));) {
+	if (!d)
+		return errno != ENOENT && errno != ESRCH;
+	for (const struct dirent *e; !held && (e = readdir(d));) {
 		const ssize_t n = readlinkat(dirfd(d), e->d_name, name, sizeof name - 1);
 
 		name[n > 0 ? n : 0] = '\0';
-		held = strcmp(name, ours) == 0;
+		held = is_listener(s, name);
 	}
-	if (d)
-		(void)closedir(d);
+	(void)closedir(d);
 	return held;
 }

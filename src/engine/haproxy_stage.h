@@ -5,6 +5,7 @@
 #define STOCKADE_ENGINE_HAPROXY_STAGE_H
 
 #include "engine/child.h"
+#include "engine/haproxy_own.h"
 #include "plan/haproxy.h"
 
 enum { HAPROXY_ID_FIRST = 0x6fff1000, HAPROXY_ID_MASK = 0xfff, HAPROXY_PATH = 600, HAPROXY_WHY = 600 };
@@ -19,7 +20,9 @@ struct haproxy_stage {
 	int log, errors;          /* a copy; a file in memory: what the child has to say */
 	struct haproxy_pod *pods; /* with copies of the listeners */
 	size_t pod_count;
-	ino_t listener; /* one of them */
+	ino_t *listeners; /* of all of them */
+	size_t listener_count;
+	struct haproxy_own_list own;
 };
 
 /* Takes copies of what is to be served now; the directory is made by the child. */
@@ -30,7 +33,7 @@ int haproxy_stage_check(const struct haproxy_stage *s, const struct haproxy *x);
 void haproxy_stage_why(const struct haproxy_stage *s, char ret[static HAPROXY_WHY]);
 /* Starts HAProxy; what it writes to standard output can be read from *ret_out. */
 pid_t haproxy_stage_run(const struct haproxy_stage *s, int *ret_out, struct err *err);
-/* Whether the process still holds one of the listeners. */
+/* Whether the process still holds any of the listeners, as far as can be told. */
 bool haproxy_stage_held(const struct haproxy_stage *s, pid_t pid);
 void haproxy_stage_close(struct haproxy_stage *s);  /* the copies only */
 void haproxy_stage_remove(struct haproxy_stage *s); /* these, and the files */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/bridge.h"
 #include "engine/house.h"
 
 static void begin(struct house *h);
@@ -135,8 +136,9 @@ void reload_on_adopted(struct house *h, uint64_t generation, bool refused, uint3
 static void adopt_late(struct timer *t)
 {
 	struct house *h = (struct house *)((char *)t - offsetof(struct house, reload.limit));
-	const struct err why = { .class = ERR_FAULT, .text = "the gate has not taken on the policy yet; see supervisor.log" };
+	struct err why = { 0 };
 
+	bridge_gate_late(h, "the gate has not taken on the policy yet", &why);
 	finish(h, NULL, &why);
 }
 

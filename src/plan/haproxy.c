@@ -15,8 +15,8 @@ static void put_global(struct text *t, const struct haproxy_input *in)
 		 (unsigned long long)in->policy->generation);
 	text_add(t, "\tlog fd@%d len 4096 format raw local0\n", in->log);
 	text_add(t, "\tlua-load-per-thread " HAPROXY_DIR "/connect.lua\n\tlua-load " HAPROXY_DIR "/ready.lua\n");
-	if (in->threads)
-		text_add(t, "\tnbthread %u\n", in->threads);
+	/* Threads that log at the same time lose lines to each other: one, unless more are asked for. */
+	text_add(t, "\tnbthread %u\n", in->threads ? in->threads : 1);
 	text_add(t,
 		 "\ndefaults\n\tmode tcp\n\tlog global\n\tretries 0\n"
 		 "\ttimeout connect %ums\n\ttimeout client %ums\n\ttimeout server %ums\n\ttimeout tunnel %ums\n"
@@ -65,7 +65,9 @@ static void put_failures(struct text *t)
 
 static void put_backends(struct text *t)
 {
-	text_add(t, "\nbackend http\n\tmode http\n\thttp-reuse never\n\thttp-response del-header Proxy-Status\n" SPLICED);
+	/* Who has not asked for a WebSocket gets no tunnel either. */
+	text_add(t, "\nbackend http\n\tmode http\n\thttp-reuse never\n\thttp-response del-header Proxy-Status\n"
+		    "\thttp-response deny deny_status 502 if { status 101 } !{ var(txn.upgrade) -m found }\n" SPLICED);
 	put_failures(t);
 	text_add(t, "\tserver destination 0.0.0.0:0\n\nbackend tls\n\tmode tcp\n" SPLICED "\tserver destination 0.0.0.0:0\n");
 	/* What comes of a tunnel that stands is told by the line of its CONNECT. */
@@ -114,18 +116,24 @@ static void put_pinned(struct text *t, const struct haproxy_input *in)
 		 "found }\n"
 		 "\ttcp-request content set-var(sess.connect_host) var(txn.connect_host) if { var(txn.connect_host) -m found "
 		 "}\n"
-		 "\ttcp-request content switch-mode http if { dst_port 80 } HTTP\n"
-		 "\ttcp-request content set-var(txn.reason) str(not-tls) if !{ req.ssl_hello_type 1 }\n"
-		 "\ttcp-request content reject if decided\n"
-		 "\ttcp-request content set-var(txn.reason) str(sni-missing) if !{ req.ssl_sni -m len 1: }\n"
-		 "\ttcp-request content set-var(txn.reason) str(sni-mismatch) if !decided "
-		 "!{ req.ssl_sni,lower,rtrim(.),strcmp(sess.connect_host) eq 0 }\n"
-		 "\ttcp-request content reject if decided\n",
+		 "\ttcp-request content switch-mode http if { dst_port 80 } HTTP\n",
 		 in->times.head);
+	haproxy_put_superseded(t, false);
+	text_add(t, "\ttcp-request content set-var(txn.reason) str(not-tls) if !{ req.ssl_hello_type 1 }\n"
+		    "\ttcp-request content reject if decided\n"
+		    "\ttcp-request content set-var(txn.reason) str(sni-missing) if !{ req.ssl_sni -m len 1: }\n"
+		    "\ttcp-request content reject if decided\n"
+		    "\ttcp-request content lua.hello_strict\n"
+		    "\ttcp-request content set-var(txn.reason) str(sni-mismatch) if !{ var(txn.hello_name) -m found }\n"
+		    "\ttcp-request content set-var(txn.reason) str(sni-mismatch) if !decided "
+		    "!{ var(txn.hello_name),strcmp(sess.connect_host) eq 0 }\n"
+		    "\ttcp-request content reject if decided\n");
 	text_add(t, "\thttp-request set-var(txn.pod) var(sess.connect_client)\n"
 		    "\thttp-request set-var(txn.name) var(sess.connect_host)\n"
-		    "\thttp-request set-var(txn.port) int(80)\n"
-		    "\thttp-request set-var(txn.reason) str(malformed-request) if METH_CONNECT\n"
+		    "\thttp-request set-var(txn.port) int(80)\n");
+	haproxy_put_superseded(t, true);
+	haproxy_put_unambiguous(t);
+	text_add(t, "\thttp-request set-var(txn.reason) str(malformed-request) if METH_CONNECT\n"
 		    "\thttp-request set-var(txn.reason) str(malformed-request) if !{ req.hdr_cnt(host) eq 1 }\n"
 		    "\thttp-request set-var(txn.reason) str(host-mismatch) if !decided "
 		    "!{ req.fhdr(host),host_only,lower,rtrim(.),strcmp(sess.connect_host) eq 0 }\n"
@@ -165,8 +173,8 @@ static void add_own(struct haproxy_files *l, struct arena *a, const char *name, 
 	char address[IP_TEXT_MAX];
 
 	for (size_t i = 0; i < in->own_count; i++)
-		if (in->own[i].family == family)
-			text_add(&t, "%s\n", ip_format(&in->own[i], address));
+		if (in->own[i].addr.family == family)
+			text_add(&t, "%s/%u\n", ip_format(&in->own[i].addr, address), in->own[i].prefix);
 	add_file(l, a, name, (struct span) { t.p, t.n });
 }
 

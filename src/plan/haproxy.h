@@ -41,10 +41,10 @@ struct haproxy_input {
 	size_t pod_count;
 	const struct haproxy_server *servers; /* of names */
 	size_t server_count;
-	const struct ip_addr *own; /* the host's addresses */
+	const struct ip_net *own; /* what is delivered to the host itself */
 	size_t own_count;
 	struct haproxy_times times;
-	unsigned threads;     /* 0: HAProxy's choice */
+	unsigned threads;     /* 0: one */
 	unsigned connections; /* of a pod */
 	int log;              /* fd of a pipe: no line is longer than what goes into one at once */
 };

@@ -35,7 +35,9 @@
 --		tcp-request inspect-delay 5s
 --		tcp-request content lua.connect_accept if !{ var(txn.connect_host) -m found }  # once: rules run again when more has come
 --		tcp-request content reject if !{ req.ssl_hello_type 1 }
---		tcp-request content reject if !{ req.ssl_sni,lower,strcmp(txn.connect_host) eq 0 }
+--		tcp-request content reject if !{ req.ssl_sni -m len 1: }                               # waits for the whole greeting
+--		tcp-request content lua.hello_strict
+--		tcp-request content reject if !{ var(txn.hello_name),strcmp(txn.connect_host) eq 0 }
 --		server destination 0.0.0.0:0
 -- bind abns@NAME serves as well where only HAProxy is in that network namespace.
 
@@ -76,5 +78,62 @@ core.register_action("connect_accept", { "tcp-req" }, function(txn)
 	txn:set_var("txn.connect_host", host:lower())
 	txn:set_var("txn.connect_client", client or "")
 	answer(txn)
+	return act.CONTINUE
+end)
+
+-- hello_strict: the name of the one ClientHello that is there, as txn.hello_name, lower case; nothing where another reader might find
+-- another name: a second server_name extension or a second name in it, a final dot, a greeting in several records, or anything of TLS's
+-- handshake behind it. (What the client sends later, after a HelloRetryRequest, is not seen here.)
+local function u16(s, at)
+	local high, low = s:byte(at, at + 1)
+	return low and high * 256 + low
+end
+
+-- What is behind a length of one or two bytes at that place, and where it ends.
+local function vector(s, at, width)
+	local n = width == 1 and s:byte(at) or width == 2 and u16(s, at)
+	if not n or at + width + n - 1 > #s then return nil end
+	return s:sub(at + width, at + width + n - 1), at + width + n
+end
+
+local function server_name(list)
+	local names, over = vector(list, 1, 2)
+	if not names or over ~= #list + 1 or names:byte(1) ~= 0 then return nil end
+	local name, after = vector(names, 2, 2)
+	if not name or after ~= #names + 1 then return nil end
+	return #name <= 253 and name:match("^[%w_.-]*[%w_-]$")
+end
+
+local function find_name(all)
+	local found, at, kind, body = nil, 1, nil, nil
+	while at <= #all do
+		kind = u16(all, at)
+		body, at = vector(all, at + 2, 2)
+		if not kind or not body then return nil end
+		if kind == 0 then
+			if found then return nil end
+			found = server_name(body)
+			if not found then return nil end
+		end
+	end
+	return found
+end
+
+local function read_hello(data)
+	if data:byte(1) ~= 22 or data:byte(2) ~= 3 then return nil end
+	local record, behind = vector(data, 4, 2)
+	if not record or data:byte(behind) == 22 or record:byte(1) ~= 1 or #record < 39 then return nil end
+	if record:byte(2) ~= 0 or u16(record, 3) ~= #record - 4 then return nil end
+	local _, at = vector(record, 39, 1) -- after the version and the random: session, ciphers, compressions
+	if at then _, at = vector(record, at, 2) end
+	if at then _, at = vector(record, at, 1) end
+	if not at then return nil end
+	local extensions, over = vector(record, at, 2)
+	return extensions and over == #record + 1 and find_name(extensions) or nil
+end
+
+core.register_action("hello_strict", { "tcp-req" }, function(txn)
+	local name = read_hello(txn.req:data() or "")
+	if name then txn:set_var("txn.hello_name", name:lower()) end
 	return act.CONTINUE
 end)

@@ -12,7 +12,7 @@ enum { RANGES_A_LINE = 24 };
 
 /* --- what is known of a request --- */
 
-/* One line of the decision log, in the gate's own form (docs/log.md). */
+/* One line of the decision log, in the gate's own form. */
 static void put_log_format(const struct haproxy_frontend *f)
 {
 	text_add(f->t,
@@ -192,6 +192,26 @@ static void put_destination(const struct haproxy_frontend *f, const char *rule, 
 		 rule, refuse);
 }
 
+/* --- a newer process has taken over --- */
+
+/* HAProxy takes the signal to stop before it lets go of the listeners, and that is waited for (engine/haproxy.c): so once a newer policy is
+ * in force, nothing is decided by this one. Asked when a request comes, and again when its name has been resolved. */
+void haproxy_put_superseded(struct text *t, bool http)
+{
+	if (!http) {
+		text_add(t, "\ttcp-request content set-var(txn.reason) str(revoked) if { stopping }\n"
+			    "\ttcp-request content reject if { stopping }\n");
+		return;
+	}
+	text_add(t,
+		 "\thttp-request set-var(txn.superseded) bool(true) if { stopping }\n"
+		 "\thttp-request set-var(txn.reason) str(revoked) if { var(txn.superseded) -m bool }\n"
+		 "\thttp-request deny deny_status 503 content-type 'text/plain; charset=utf-8' hdr Proxy-Status 'stockade; "
+		 "error=http_request_denied; details=\"revoked\"' hdr Retry-After 0 hdr Connection close string \"stockade: "
+		 "revoked: "
+		 "this connection began under an older policy; ask again on a new one\\n\" if { var(txn.superseded) -m bool }\n");
+}
+
 /* --- refusals --- */
 
 struct refusal {
@@ -275,6 +295,7 @@ static void put_arrival(const struct haproxy_frontend *f)
 		 "\ttcp-request content set-var(txn.port) var(sess.port)\n"
 		 "\ttcp-request content switch-mode http if HTTP\n",
 		 ip_format(&f->in->gate_v4, v4), ip_format(&f->in->gate_v6, v6), f->in->times.first_byte, f->pod->name);
+	haproxy_put_superseded(f->t, false);
 }
 
 static void put_captured_tls(const struct haproxy_frontend *f)
@@ -287,6 +308,8 @@ static void put_captured_tls(const struct haproxy_frontend *f)
 		 "\t%1$s set-var(txn.adapter) str(captured-tls)\n"
 		 "\t%1$s set-var(txn.asked) req.ssl_sni\n"
 		 "\t%1$s set-var(txn.reason) str(sni-missing) if !{ req.ssl_sni -m len 1: }\n"
+		 "\t%1$s lua.hello_strict\n"
+		 "\t%1$s set-var(txn.reason) str(malformed-host) if !decided !{ var(txn.hello_name) -m found }\n"
 		 "\t%1$s set-var(txn.reason) str(malformed-host) if !decided { req.ssl_sni -m sub : }\n",
 		 rule, refuse);
 	put_canonical(f, rule);
@@ -296,7 +319,19 @@ static void put_captured_tls(const struct haproxy_frontend *f)
 	put_resolving(f, rule);
 	put_network_rules(f, rule);
 	text_add(f->t, "\t%s if decided\n", refuse);
+	haproxy_put_superseded(f->t, false);
 	put_destination(f, rule, refuse);
+}
+
+/* What HAProxy's parser lets through, and the next one may read otherwise. */
+void haproxy_put_unambiguous(struct text *t)
+{
+	text_add(t, "\thttp-request set-var(txn.reason) str(malformed-request) if !{ req.ver 1.0 1.1 }\n"
+		    "\thttp-request set-var(txn.reason) str(malformed-request) if { req.ver 1.0 } "
+		    "{ req.fhdr_cnt(transfer-encoding) gt 0 }\n"
+		    "\thttp-request set-var(txn.reason) str(malformed-request) if { req.hdr_names(:) -m reg -i "
+		    "'(^|:)(content_length|transfer_encoding|transfer-encoding[^:])' }\n"
+		    "\thttp-request set-var(txn.reason) str(malformed-request) if { req.hdrs -m reg '\\x00' }\n");
 }
 
 static void put_understanding(const struct haproxy_frontend *f)
@@ -308,17 +343,19 @@ static void put_understanding(const struct haproxy_frontend *f)
 		 "\thttp-request set-var-fmt(txn.method) \"\\\"%%[var(txn.verb)]\\\"\"\n"
 		 "\thttp-request set-var(txn.adapter) str(http)\n"
 		 "\thttp-request set-var(txn.adapter) str(captured-http) if !explicit\n"
-		 "\thttp-request set-var(txn.adapter) str(connect) if explicit METH_CONNECT\n"
-		 "\thttp-request set-var(txn.reason) str(malformed-request) if explicit !METH_CONNECT !absolute\n"
-		 "\thttp-request set-var(txn.reason) str(malformed-request) if !explicit METH_CONNECT\n"
-		 "\thttp-request set-var(txn.reason) str(malformed-request) if { req.hdr_cnt(host) gt 1 }\n"
-		 "\thttp-request set-var(txn.reason) str(malformed-request) if { req.ver 1.1 } !{ req.hdr(host) -m found }\n"
-		 "\thttp-request set-var(txn.asked) req.fhdr(host)\n"
-		 "\thttp-request set-var(txn.asked) url,field(3,/),field(1,?) if absolute\n"
-		 "\thttp-request set-var(txn.asked) url if METH_CONNECT\n"
-		 "\thttp-request set-var(txn.port) var(txn.asked),port_only\n"
-		 "\thttp-request set-var(txn.port) int(80) if !METH_CONNECT { var(txn.port) -m int 0 }\n",
+		 "\thttp-request set-var(txn.adapter) str(connect) if explicit METH_CONNECT\n",
 		 f->pod->name);
+	haproxy_put_superseded(f->t, true);
+	haproxy_put_unambiguous(f->t);
+	text_add(f->t, "\thttp-request set-var(txn.reason) str(malformed-request) if explicit !METH_CONNECT !absolute\n"
+		       "\thttp-request set-var(txn.reason) str(malformed-request) if !explicit METH_CONNECT\n"
+		       "\thttp-request set-var(txn.reason) str(malformed-request) if { req.hdr_cnt(host) gt 1 }\n"
+		       "\thttp-request set-var(txn.reason) str(malformed-request) if { req.ver 1.1 } !{ req.hdr(host) -m found }\n"
+		       "\thttp-request set-var(txn.asked) req.fhdr(host)\n"
+		       "\thttp-request set-var(txn.asked) url,field(3,/),field(1,?) if absolute\n"
+		       "\thttp-request set-var(txn.asked) url if METH_CONNECT\n"
+		       "\thttp-request set-var(txn.port) var(txn.asked),port_only\n"
+		       "\thttp-request set-var(txn.port) int(80) if !METH_CONNECT { var(txn.port) -m int 0 }\n");
 	put_canonical(f, "http-request");
 	/* The Host field says the same; a CONNECT's may leave out the port. */
 	text_add(f->t, "\thttp-request set-var(txn.host_name) req.fhdr(host),host_only,lower,rtrim(.)\n"
@@ -349,7 +386,10 @@ void haproxy_put_rewriting(struct text *t)
 		    "80 }\n"
 		    "\thttp-request del-header Proxy-Authorization\n"
 		    "\thttp-request del-header Proxy-Connection\n"
-		    "\thttp-request del-header Upgrade if !{ req.hdr(upgrade) -i websocket }\n");
+		    "\thttp-request del-header HTTP2-Settings\n"
+		    "\thttp-request del-header Upgrade if !{ req.fhdr_cnt(upgrade) eq 1 }\n"
+		    "\thttp-request del-header Upgrade if !{ req.fhdr(upgrade) -m str -i websocket }\n"
+		    "\thttp-request set-var(txn.upgrade) bool(true) if { req.fhdr_cnt(upgrade) eq 1 }\n");
 }
 
 /* What the inner proxies go by: who asks, and a source of the address's family, as a PROXY header has one. */
@@ -370,11 +410,12 @@ static void put_requests(const struct haproxy_frontend *f)
 	put_resolving(f, rule);
 	put_network_rules(f, rule);
 	PUT_REFUSALS(f, by_address);
+	haproxy_put_superseded(f->t, true);
 	put_destination(f, rule, "http-request deny deny_status 500");
 	haproxy_put_rewriting(f->t);
 	put_hand_over(f);
 	text_add(f->t, "\thttp-after-response set-var(txn.status) status\n"
-		       "\thttp-after-response set-header Connection close if !{ var(txn.verdict) -m found } { status 400 }\n"
+		       "\thttp-after-response set-header Connection close if !{ var(txn.verdict) -m found } { status 400 503 }\n"
 		       "\thttp-after-response set-var(txn.reason) str(connect-failed) if { res.hdr(proxy-status) -m sub "
 		       "connect-failed }\n"
 		       "\thttp-after-response set-var(txn.reason) str(timeout) if { res.hdr(proxy-status) -m sub "

@@ -1,4 +1,4 @@
-/* Inside this room: the Lua files beside this one, as the build has put them in (embed.py). */
+/* Inside this room: the Lua files beside this one, as the build has put them in (src/embed.py). */
 #ifndef STOCKADE_PLAN_HAPROXY_LUA_H
 #define STOCKADE_PLAN_HAPROXY_LUA_H
 

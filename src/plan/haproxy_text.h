@@ -48,6 +48,11 @@ struct haproxy_frontend {
 /* The pod's whole section. */
 void haproxy_frontend_put(const struct haproxy_frontend *f);
 
+/* Refuses what an old process would still decide. */
+void haproxy_put_superseded(struct text *t, bool http);
+/* Refuses (txn.reason) requests that a parser after HAProxy's might read otherwise. */
+void haproxy_put_unambiguous(struct text *t);
+
 /* The request as it goes on, of txn.name and txn.port: origin-form, a Host of our own writing, nothing that was meant for the gate. */
 void haproxy_put_rewriting(struct text *t);
 

@@ -15,6 +15,20 @@ static const struct {
 };
 
 static const struct probe_result stated[] = {
+	{ .id = "smuggle-repaired",
+	  .promise = 3,
+	  .pod = "",
+	  .title = "lengths that are said twice, ports that are said twice, and framing or Host among trailers are refused",
+	  .outcome = PROBE_UNSUPPORTED,
+	  .detail = "HAProxy makes one of equal lengths, takes :80 and a lone colon off a target, and hands trailers on",
+	  .control = "known of HAProxy, not tried" },
+	{ .id = "hello-retry",
+	  .promise = 6,
+	  .pod = "",
+	  .title = "a second TLS greeting, which a server may ask for, is for the same host",
+	  .outcome = PROBE_UNSUPPORTED,
+	  .detail = "HAProxy sees the first one and hands on unread what the client sends after it",
+	  .control = "known of HAProxy, not tried" },
 	{ .id = "tunnel-revocation",
 	  .promise = 9,
 	  .pod = "",

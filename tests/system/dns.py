@@ -1,6 +1,7 @@
-"""A name server of a test's own, by UDP. usage: dns.py ADDRESS PORT
+"""A name server of a test's own, by UDP. usage: dns.py ADDRESS PORT [FILE]
 
-silentN.ANY is never answered; ip-A-B-C-D.ANY is A.B.C.D; ip6-HEX.ANY, of 32 digits, likewise; anything else 142.250.74.59."""
+silentN.ANY is never answered, heldN.ANY not before FILE is there; ip-A-B-C-D.ANY is A.B.C.D; ip6-HEX.ANY, of 32 digits, likewise; anything else 142.250.74.59."""
+import os
 import socket
 import struct
 import sys
@@ -25,7 +26,7 @@ def main():
     while True:
         message, client = server.recvfrom(4096)
         label = message[13:13 + message[12]].decode().lower()
-        if label.startswith("silent"):
+        if label.startswith("silent") or (label.startswith("held") and not os.path.exists(sys.argv[3])):
             continue
         end = message.index(0, 12) + 5
         kind, data = address(label)

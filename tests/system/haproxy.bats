@@ -6,10 +6,7 @@ setup_file() {
 	command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || skip "there is no haproxy here"
 	lab_start
 	export SETTINGS=$LAB_DIR/state/demo/podman/containers.conf
-	for program in podman runc conmon catatonit; do
-		command -v "$program" >/dev/null || [ -x "/usr/libexec/podman/$program" ] || no_podman="no $program"
-	done
-	[ -n "${no_podman:-}" ] || podman_start
+	[ -n "$(podman_missing)" ] || podman_start
 	on_builtin >"$LAB_DIR/up.out" 2>&1 || { cat "$LAB_DIR/up.out" >&2; return 1; }
 }
 teardown_file() {
@@ -19,8 +16,6 @@ teardown_file() {
 	lab_stop
 }
 
-# Podman's own process that cleans up after a container would take a pod that is started too soon for one that has ended.
-cleaned_up() { ! pgrep -f "podman .*$LAB_DIR/podman/.* container cleanup" >/dev/null; }
 on_podman() { [ -e "$LAB_DIR/podman/storage.conf" ] || skip "Podman cannot run here"; }
 on_builtin() { up --gate haproxy "$@"; }
 list() { printf '%s\n' "$PROJECT_DIR/haproxy/cli_domains.lst"; }
@@ -46,21 +41,9 @@ print(got.decode("latin1"))' <"$LAB_DIR/raw"
 }
 
 seed_checks() {
-	run pod_exec cli-pod-cli-app curl -sS -w ' %{http_code} %{ssl_verify_result}' https://storage.googleapis.com
-	[ "$status" = 0 ]
-	[[ "$output" == *"hello from storage.googleapis.com"*" 200 0" ]]
-	run pod_exec cli-pod curl -sS -w '%{http_code}' http://example.com/
-	[[ "$output" == *not-listed* && "$output" == *403 ]]
-	run pod_exec cli-pod-cli-app curl -sS https://example.com
-	[ "$status" != 0 ]
-	[[ "$output" == *403* ]]
-	lab exec "$LAB" -- curl -sS http://1.1.1.1/ # the same path is open from the host
-	witness | grep -q ' 1.1.1.1 80 '
-	witness --clear
-	run pod_exec cli-pod-cli-app curl --noproxy '*' -sS -m 5 https://1.1.1.1
-	[ "$status" != 0 ]
-	[ "$status" != 28 ] # not a time-out
-	[ -z "$(witness)" ]
+	check_allowed
+	check_denied
+	check_direct
 }
 
 allowed() { decisions | grep -c '"host":"storage[^"]*",.*"verdict":"allow"' || true; }
@@ -104,13 +87,13 @@ bad = [p for p in d["probes"] if p["result"] in ("failed", "broken")]
 assert not bad, bad
 unsupported = {p["id"] for p in d["probes"] if p["result"] == "unsupported"}
 assert unsupported == {"smuggle-length-chunked", "smuggle-fold", "smuggle-bare-lf", "gate-root",
-                       "tunnel-revocation"}, unsupported
+                       "smuggle-repaired", "hello-retry", "tunnel-revocation"}, unsupported
 passed = {p["id"] for p in d["probes"] if p["result"] == "passed"}
 for id in ("seed-allowed", "seed-not-listed", "seed-direct", "identity-list", "identity-listeners", "name-prefix", "host-mismatch",
            "literal-v4", "captured-tls", "captured-http", "gate-privileges", "decision-policy", "decision-lines", "pipelined",
            "sni-mismatch", "sni-missing", "not-tls", "tunnel-http"):
     assert id in passed, (id, [p for p in d["probes"] if p["id"] == id])
-assert d["totals"]["unsupported"] >= 5'
+assert d["totals"]["unsupported"] >= 7'
 	run sk verify --accept-unsupported
 	[ "$status" = 0 ]
 	[[ "$output" == *unsupported* ]]
@@ -273,7 +256,7 @@ s.sendall(b"SSH-2.0-x\r\n"); print(s.recv(10))'
 	[[ "$output" == *"hello from python.org"* ]]
 	[ "$(pod_exec sandbox-pod curl -sS -H 'X-Forwarded-For: 198.18.0.4' http://storage.googleapis.com/ | head -n 1)" = "stockade: not-listed: no allow rule names this host" ]
 	decisions | grep '"client":"sandbox-pod"' | grep -q '"host":"storage.googleapis.com".*"verdict":"deny"'
-	! decisions | grep '"client":"sandbox-pod"' | grep -q '"host":"storage.googleapis.com".*"verdict":"allow"'
+	! decisions | grep '"client":"sandbox-pod"' | grep -q '"host":"storage.googleapis.com".*"verdict":"allow"' || return 1
 }
 
 @test "HAProxy has an id of its own, no capability, a filter, and sees neither the host's files nor the lists of others" {
@@ -283,7 +266,7 @@ s.sendall(b"SSH-2.0-x\r\n"); print(s.recv(10))'
 	grep -q '^NoNewPrivs:	1' "/proc/$pid/status"
 	grep -q '^Seccomp:	2' "/proc/$pid/status"
 	[ "$(ls "/proc/$pid/root" | tr '\n' ' ')" = "bin etc gate lib lib32 lib64 run sbin usr " ] || ls "/proc/$pid/root" | grep -qxE 'bin|etc|gate|lib.*|run|sbin|usr'
-	! ls "/proc/$pid/root" | grep -qxE 'home|root|var|proc|dev|tmp'
+	! ls "/proc/$pid/root" | grep -qxE 'home|root|var|proc|dev|tmp' || return 1
 	[ ! -e "/proc/$pid/root/etc/shadow" ]
 	[ "$(stat -c %a "$LAB_DIR/run/demo/haproxy")" = 700 ]
 }
@@ -301,6 +284,7 @@ s.sendall(b"SSH-2.0-x\r\n"); print(s.recv(10))'
 	        more = s.recv(4096)
 	        if not more: break
 	        got += more
+	    if got[9:12] == b"503" and b"stockade: revoked:" in got: continue # it was between two processes, and says so
 	    asked += 1
 	    good += b"hello from" in got
 	    if asked == 1: print("asking", flush=True)

@@ -9,12 +9,11 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "config/project.h"
+#include "manifest_text.h"
 #include "plan/bridge.h"
 #include "plan/podman.h"
 
 static struct arena arena;
-static struct err err;
 static const struct plan *plan;
 
 #define STATE "/var/lib/stockade/demo/podman"
@@ -26,11 +25,7 @@ static const char manifest[] = "apiVersion: v1\nkind: Pod\nmetadata: { name: pro
 
 static int begin(void **state)
 {
-	struct manifest *m = NULL;
-
-	if (config_load_text(span_of(manifest), "pods.yaml", &arena, &m, &err) < 0)
-		fail_msg("%s", err.text);
-	plan = plan_make(m, &arena);
+	plan = plan_make(manifest_text(manifest, &arena), &arena);
 	return 0;
 }
 
@@ -215,12 +210,25 @@ static void jails(void **state)
 	assert_non_null(strstr(plan_bridge_gate_jail("eth0", NULL, 0, &arena), "iifname != \"eth0\" counter drop"));
 }
 
+/* On the host: to itself and through it nothing from this bridge, whatever it is; from port to port of it anything. */
+static void host_wall(void **state)
+{
+	const char *wall = plan_bridge_host_wall("sk1a2b3c4d5e6f", &arena);
+
+	count(wall, "\tiifname \"sk1a2b3c4d5e6f\" counter drop\n", 2);
+	count(wall, "\tiifname \"sk1a2b3c4d5e6f\" oifname != \"sk1a2b3c4d5e6f\" counter drop\n", 1);
+	count(wall, "drop\n", 3);
+	assert_null(strstr(wall, " accept\n"));
+	/* What is put up is what is taken down. */
+	assert_ptr_equal(strstr(wall, plan_bridge_host_wall_gone("sk1a2b3c4d5e6f", &arena)), wall);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(same_in_same_out), cmocka_unit_test(places),   cmocka_unit_test(two_projects),
 		cmocka_unit_test(overlaps),         cmocka_unit_test(networks), cmocka_unit_test(files),
-		cmocka_unit_test(gates_pod),        cmocka_unit_test(jails),
+		cmocka_unit_test(gates_pod),        cmocka_unit_test(jails),    cmocka_unit_test(host_wall),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

@@ -1,5 +1,5 @@
 /* What OCI runtimes are given: the bundle's config.json, byte for byte as in tests/cases/oci, read back as JSON; command lines; and what
- * is made of what they say. With --write the files are written anew: look at the difference before you keep it. */
+ * is made of what they say. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,11 +11,9 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "base/fd.h"
+#include "golden.h"
 #include "plan/oci.h"
 
-static const char *root;
-static bool writing;
 static struct arena arena;
 
 static const char *const argv[] = { "sh", "-c", "echo \"quoted\\path\"\n\t\x7f\xc3\xa9", "", NULL };
@@ -38,19 +36,7 @@ static struct oci_container container(void)
 
 static void compare(const char *name, const char *text)
 {
-	const char *path = arena_printf(&arena, "%s/tests/cases/oci/%s", root, name);
-	struct span want;
-	struct err err;
-
-	if (writing) {
-		FILE *f = fopen(path, "w");
-
-		assert_non_null(f);
-		assert_int_equal(fputs(text, f) < 0 || fclose(f) != 0, 0);
-	}
-	if (fd_read_file(path, 1024 * 1024, &arena, &want, &err) < 0)
-		fail_msg("%s", err.text);
-	assert_string_equal(text, want.p);
+	golden_compare(arena_printf(&arena, "oci/%s", name), span_of(text));
 }
 
 static json_t *parse(const char *text)
@@ -178,7 +164,6 @@ int main(int argc, char **args)
 		cmocka_unit_test(test_ids),    cmocka_unit_test(test_kinds),   cmocka_unit_test(test_reasons),
 	};
 
-	root = argc > 1 ? args[1] : ".";
-	writing = argc > 2 && strcmp(args[2], "--write") == 0;
+	golden_begin(argc, args);
 	return cmocka_run_group_tests(tests, NULL, end);
 }

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "config/project.h"
+#include "manifest_text.h"
 #include "plan/plan.h"
 
 static struct arena arena;
@@ -23,11 +23,7 @@ static int end(void **state)
 
 static const struct manifest *load(const char *text)
 {
-	struct manifest *m = NULL;
-
-	if (config_load_text(span_of(text), "pods.yaml", &arena, &m, &err) < 0)
-		fail_msg("%s", err.text);
-	return m;
+	return manifest_text(text, &arena);
 }
 
 static const struct manifest *seed(void)

@@ -8,11 +8,10 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "config/project.h"
+#include "manifest_text.h"
 #include "plan/podman.h"
 
 static struct arena arena;
-static struct err err;
 static const struct plan *plan;
 
 static const char manifest[] =
@@ -40,11 +39,7 @@ static const char manifest[] =
 
 static int begin(void **state)
 {
-	struct manifest *m = NULL;
-
-	if (config_load_text(span_of(manifest), "pods.yaml", &arena, &m, &err) < 0)
-		fail_msg("%s", err.text);
-	plan = plan_make(m, &arena);
+	plan = plan_make(manifest_text(manifest, &arena), &arena);
 	return 0;
 }
 
@@ -211,11 +206,7 @@ static const char *refused(const char *p_path, const char *p_how, const char *q_
 		"  - { name: c, image: i, command: [\"true\"], volumeMounts: [{ name: w, mountPath: /w, readOnly: true }] }\n"
 		"  volumes: [{ name: w, hostPath: { path: %s } }]\n",
 		p_how, p_path, q_path);
-	struct manifest *m = NULL;
-
-	if (config_load_text(span_of(text), "pods.yaml", &arena, &m, &err) < 0)
-		fail_msg("%s", err.text);
-	const struct plan *other = plan_make(m, &arena);
+	const struct plan *other = plan_make(manifest_text(text, &arena), &arena);
 	const char *why = plan_podman_refuses(other, &other->pods[0], "/srv/state", &arena);
 
 	return why ? why : plan_podman_refuses(other, &other->pods[1], "/srv/state", &arena);

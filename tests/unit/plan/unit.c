@@ -1,5 +1,4 @@
-/* Units of systemd, byte for byte as in tests/cases/unit, and what cannot be put into one. With --write the files are written anew: look
- * at the difference before you keep it. tests/system/unit.bats has systemd look at them. */
+/* Units of systemd, byte for byte as in tests/cases/unit, and what cannot be put into one. tests/system/unit.bats has systemd look at them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,28 +8,14 @@
 
 #include <cmocka.h>
 
-#include "base/fd.h"
+#include "golden.h"
 #include "plan/unit.h"
 
-static const char *root;
-static bool writing;
 static struct arena arena;
 
 static void compare(const char *name, const char *text)
 {
-	const char *path = arena_printf(&arena, "%s/tests/cases/unit/%s", root, name);
-	struct span want;
-	struct err err;
-
-	if (writing) {
-		FILE *f = fopen(path, "w");
-
-		assert_non_null(f);
-		assert_int_equal(fputs(text, f) < 0 || fclose(f) != 0, 0);
-	}
-	if (fd_read_file(path, 1024 * 1024, &arena, &want, &err) < 0)
-		fail_msg("%s", err.text);
-	assert_string_equal(text, want.p);
+	golden_compare(arena_printf(&arena, "unit/%s", name), span_of(text));
 }
 
 static struct unit plain(void)
@@ -80,7 +65,6 @@ static void test_hostile(void **state)
 	static const char *up[] = { "--host-root", "--dns=%n $X ${Y} \"z\" \\" }, *env[] = { "STOCKADE_RUN_DIR=/run/a%b" };
 	struct unit u = plain();
 
-	u.program = "/opt/my programs/100%/stockade";
 	u.manifest = "/srv/%h $HOME 'a' \"b\" \\c; d # e\xc3\xa9/pods.yaml";
 	u.up = (struct strings) { up, 2 };
 	u.environment = (struct strings) { env, 1 };
@@ -102,13 +86,17 @@ static void refused(const struct unit *u, const char *word)
 static void test_refused(void **state)
 {
 	static const char *line[] = { "--dns=1.1.1.1\nExecStartPre=/bin/sh" };
+	static const char *const programs[] = { "/opt/\x7f/stockade", "/opt/a$b/stockade",  "/opt/a\"b/stockade",
+						"/opt/a b/stockade",  "/opt/100%/stockade", "stockade" };
 	struct unit u = plain();
 
 	u.manifest = "/srv/a\nExecStartPre=/bin/sh/pods.yaml";
 	refused(&u, "manifest");
-	u = plain();
-	u.program = "/opt/\x7f/stockade";
-	refused(&u, "program");
+	for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
+		u = plain();
+		u.program = programs[i];
+		refused(&u, "program");
+	}
 	u = plain();
 	u.up = (struct strings) { line, 1 };
 	refused(&u, "option");
@@ -139,7 +127,6 @@ int main(int argc, char **args)
 		cmocka_unit_test(test_refused),
 	};
 
-	root = argc > 1 ? args[1] : ".";
-	writing = argc > 2 && strcmp(args[2], "--write") == 0;
+	golden_begin(argc, args);
 	return cmocka_run_group_tests(tests, NULL, end);
 }
