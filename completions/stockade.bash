@@ -2,7 +2,7 @@
 
 _stockade() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} program=${COMP_WORDS[0]}
-	local verbs options i
+	local verbs options i values='' kind=''
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
@@ -15,12 +15,21 @@ _stockade() {
 		mapfile -t COMPREPLY < <(compgen -f -c -- "$cur")
 		return
 	done
+	# --name=value is three words.
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD - 2]}
+	[ "$cur" = = ] && cur=
 	case $verb$prev in
-	up-f | explain-f | unit-f | unit-o | *--output | *--runtime | *--file | *--allow-file | run--log | run-v | *--volume | run-w | *--workdir)
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-		return
-		;;
+	*--engine) values="builtin podman" ;;
+	*--gate) values="builtin haproxy" ;;
+	*--network) values="none bridge" ;;
+	*--runtime) values="crun runc runsc" kind=-f ;;
+	up-f | explain-f | unit-f | *--file | *--allow-file | run--log | run-v | *--volume) kind=-f ;;
+	unit-o | *--output | run-w | run--workdir) kind=-d ;;
 	esac
+	if [ -n "$values$kind" ]; then
+		mapfile -t COMPREPLY < <(compgen ${kind:+"$kind"} -W "$values" -- "$cur")
+		return
+	fi
 	case $cur in
 	-*)
 		options=$("$program" "$verb" --help 2>/dev/null | sed -n 's/^  \(-.,\|   \) \(--[a-z-]*\).*/\2/p')

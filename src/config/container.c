@@ -1,6 +1,7 @@
 /* A container of a pod: the table names every field of Kubernetes' Container: read, refused, or without effect here. */
 #include <stdio.h>
 
+#include "base/path.h"
 #include "config/pod_parts.h"
 
 struct raw_env {
@@ -54,13 +55,6 @@ static bool clean_absolute(const char *path)
 	return true;
 }
 
-bool path_below(const char *path, const char *dir)
-{
-	const size_t n = strlen(dir);
-
-	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
-}
-
 static bool read_mount_path(struct reader *r, const struct yaml_node *n, const struct field *f, void *out)
 {
 	struct volume_mount *m = out;
@@ -75,7 +69,7 @@ static bool read_mount_path(struct reader *r, const struct yaml_node *n, const s
 
 	if (length > 1 && path[length - 1] == '/')
 		path[length - 1] = '\0';
-	if (strcmp(path, "/") == 0 || path_below(path, "/proc") || path_below(path, "/sys") || path_below(path, "/dev"))
+	if (strcmp(path, "/") == 0 || path_within(path, "/proc") || path_within(path, "/sys") || path_within(path, "/dev"))
 		return reader_error(r, n, "nothing can be mounted at '%s': it is a part of the wall around the container", path);
 	m->path = path;
 	return true;

@@ -1,4 +1,5 @@
 /* v1 Pod: the tables name every field of Kubernetes' PodSpec: read, refused, or without effect here; then the pod is judged as a whole. */
+#include "base/path.h"
 #include "config/pod_parts.h"
 
 struct raw_pod {
@@ -182,7 +183,7 @@ static bool is_jailer(const struct container *c)
 		return false;
 	for (size_t i = 0; i < c->command.count; i++)
 		for (size_t k = 0; is_jail_script(c->command.items[i]) && k < c->mount_count; k++)
-			if (path_below(c->command.items[i], c->mounts[k].path))
+			if (path_within(c->command.items[i], c->mounts[k].path))
 				return true;
 	return false;
 }

@@ -51,7 +51,5 @@ bool read_containers(struct reader *r, const struct yaml_node *n, const struct f
 bool config_map_files(struct reader *r, struct raw_volume *v, const struct config_map *maps, size_t map_count);
 /* A number of bytes, at least 1 MiB: "512Mi". */
 bool read_bytes(struct reader *r, const struct yaml_node *n, uint64_t *ret);
-/* Is path, or is in, dir? Both clean and absolute. */
-bool path_below(const char *path, const char *dir);
 
 #endif

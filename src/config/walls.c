@@ -9,16 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "config/project.h"
 
 enum { MOST_LINKS = 40 };
-
-static bool is_or_below(const char *path, const char *dir)
-{
-	const size_t n = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
-
-	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
-}
 
 /* --- what no pod gets --- */
 
@@ -52,7 +46,7 @@ const char *config_path_forbidden(const char *path)
 	if (strcmp(path, "/") == 0)
 		return "it is the whole host";
 	for (size_t i = 0; i < sizeof forbidden / sizeof forbidden[0]; i++)
-		if (is_or_below(path, forbidden[i].path) || (forbidden[i].way == WAY_TOUCH && is_or_below(forbidden[i].path, path)))
+		if (path_within(path, forbidden[i].path) || (forbidden[i].way == WAY_TOUCH && path_within(forbidden[i].path, path)))
 			return forbidden[i].why;
 	return NULL;
 }
@@ -215,18 +209,10 @@ static struct strings policy_files(struct reader *r, const struct manifest *m)
 	return list;
 }
 
-static const struct volume *volume_of(const struct pod *p, const struct volume_mount *m)
-{
-	for (size_t i = 0; i < p->volume_count; i++)
-		if (strcmp(p->volumes[i].name, m->volume) == 0)
-			return &p->volumes[i];
-	return NULL;
-}
-
 static bool check_mount(struct reader *r, const struct pod *p, const struct container *c, const struct volume_mount *m,
 			const struct strings *files)
 {
-	const struct volume *v = volume_of(p, m);
+	const struct volume *v = pod_volume(p, m->volume);
 	const char *place;
 
 	if (m->read_only || !v || v->kind != VOLUME_HOST_PATH)
@@ -234,7 +220,7 @@ static bool check_mount(struct reader *r, const struct pod *p, const struct cont
 	place = m->sub_path ? arena_printf(r->arena, "%s/%s", v->path, m->sub_path) : v->path;
 	place = real_path(r->arena, place);
 	for (size_t i = 0; i < files->count; i++)
-		if (!place || is_or_below(files->items[i], place))
+		if (!place || path_within(files->items[i], place))
 			return report_error(r->report, r->source, m->at.line, m->at.column,
 					    "the container '%s' could change its own policy: %s is in the writable volume '%s'; "
 					    "mount it readOnly: true",

@@ -22,14 +22,6 @@ static int open_how(int dir, const char *path, uint64_t flags, uint64_t resolve)
 	return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
 }
 
-static const struct volume *find(const struct pod *pod, const char *name)
-{
-	for (size_t i = 0; i < pod->volume_count; i++)
-		if (strcmp(pod->volumes[i].name, name) == 0)
-			return &pod->volumes[i];
-	return NULL;
-}
-
 static int volume_path(const char *dir, const struct volume *v, char ret[static VOLUME_PATH], struct err *err)
 {
 	const int n = snprintf(ret, VOLUME_PATH, "%s/%s", dir, v->name);
@@ -265,7 +257,7 @@ static int open_below(int volume, const char *sub_path, struct err *err)
 
 int volume_open(const char *dir, const struct pod *pod, const struct volume_mount *m, struct err *err)
 {
-	const struct volume *v = find(pod, m->volume);
+	const struct volume *v = pod_volume(pod, m->volume);
 	char path[VOLUME_PATH];
 
 	if (!v)
@@ -285,7 +277,7 @@ static int check_mounts(const char *dir, const struct pod *pod, const struct con
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && !c->jailer && i < c->mount_count; i++) {
-		const struct volume *v = find(pod, c->mounts[i].volume);
+		const struct volume *v = pod_volume(pod, c->mounts[i].volume);
 
 		if (!v || v->kind != VOLUME_HOST_PATH)
 			continue;

@@ -46,8 +46,6 @@ void conn_limit(struct conn *c, enum gate_limit l, bool lazy)
 
 static void limit_over(struct conn *c)
 {
-	const struct verdict late = { .reason = REASON_TIMEOUT, .rule = RULE_NONE };
-
 	switch ((enum conn_state)c->state) {
 	case CONN_HEAD:
 		if (c->mode == MODE_CAPTURED)
@@ -57,7 +55,7 @@ static void limit_over(struct conn *c)
 		else if (!buffer_used(&c->up.in) || c->down.head.data)
 			conn_close(c, false);
 		else
-			answer_refuse(c, &late, SPAN_LITERAL(""), 0, "the request head took too long");
+			http_late(c);
 		break;
 	case CONN_EXCHANGE:
 		if (c->reply_over) {

@@ -165,6 +165,7 @@ void reach_drop_server(struct conn *c);
 /* --- http.c --- */
 /* HEAD: reads and decides the next request of a MODE_PROXY or MODE_ORIGIN connection. */
 void http_head_step(struct conn *c);
+void http_late(struct conn *c); /* a head that did not become whole */
 /* EXCHANGE. */
 void http_exchange_step(struct conn *c);
 /* The server of the present request is connected. */

@@ -229,6 +229,12 @@ static void take_head(struct conn *c)
 	c->head_size = 0;
 }
 
+void http_late(struct conn *c)
+{
+	worker_count(&c->w->counters.requests, 1);
+	refuse(c, REASON_TIMEOUT, NULL, "the request head took too long");
+}
+
 static bool one_too_many(struct conn *c)
 {
 	if (worker_may_head(c->w, c->who))
@@ -316,6 +322,7 @@ void http_head_step(struct conn *c)
 		const int got = flow_read(&c->up, &p->buffers, c->client.fd);
 
 		if (got < 0 && errno == ENOMEM && in.n) {
+			worker_count(&c->w->counters.requests, 1);
 			c->close_after = true;
 			refuse(c, REASON_LIMIT, NULL, "no memory left");
 			return;

@@ -121,6 +121,7 @@ static void refuse_bad(struct conn *c, enum socks_bad bad)
 
 void socks_late(struct conn *c)
 {
+	worker_count(&c->w->counters.requests, 1);
 	refuse_form(c, REASON_TIMEOUT, "the SOCKS request took too long", SOCKS_TTL_EXPIRED);
 }
 

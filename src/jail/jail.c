@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <nftables/libnftables.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,9 @@
 
 #include "base/fd.h"
 #include "jail/listing.h"
+
+#define DELETE "delete table "
+enum { COMMAND_MAX = 128 };
 
 static struct nft_ctx *open_nft(struct err *err)
 {
@@ -97,13 +101,43 @@ static char *reference(const char *ruleset, struct err *err)
 	return text;
 }
 
-int jail_check(const char *ruleset, struct err *err)
+/* As listing, of the tables that the ruleset begins by deleting. */
+static char *listing_of_own(const char *ruleset, struct err *err)
+{
+	struct nft_ctx *nft = open_nft(err);
+	char command[COMMAND_MAX], *text = NULL;
+	int rc = nft ? 0 : -1;
+
+	for (const char *p = strstr(ruleset, DELETE); rc == 0 && p; p = strstr(p, DELETE)) {
+		p += sizeof DELETE - 1;
+		(void)snprintf(command, sizeof command, "list table %.*s", (int)strcspn(p, "\n"), p);
+		if (run(nft, command, err) < 0)
+			rc = err_set(err, ERR_FINDING, "the jail is not there: no %s", command + sizeof "list");
+	}
+	if (rc == 0 && !(text = strdup(nft_ctx_get_output_buffer(nft))))
+		(void)err_set(err, ERR_FAULT, "out of memory for the listing of the jail");
+	if (nft)
+		nft_ctx_free(nft);
+	return text;
+}
+
+static int check(const char *ruleset, bool among, struct err *err)
 {
 	char *wanted = reference(ruleset, err);
-	char *found = wanted ? listing(NULL, err) : NULL;
+	char *found = !wanted ? NULL : among ? listing_of_own(ruleset, err) : listing(NULL, err);
 	const int rc = found ? listing_compare(wanted, found, err) : -1;
 
 	free(wanted);
 	free(found);
 	return rc;
+}
+
+int jail_check(const char *ruleset, struct err *err)
+{
+	return check(ruleset, false, err);
+}
+
+int jail_check_among(const char *ruleset, struct err *err)
+{
+	return check(ruleset, true, err);
 }

@@ -20,6 +20,8 @@ int jail_apply(const char *ruleset, struct err *err);
 /* Lists what is in force and compares it with what the ruleset asks for: any table, chain, rule, policy or order that
  * differs is an error that names it. Counters and handles are ignored. */
 int jail_check(const char *ruleset, struct err *err);
+/* The same where other people have tables too: only those that the ruleset names are looked at. */
+int jail_check_among(const char *ruleset, struct err *err);
 /* A non-blocking netlink socket bound to the NFLOG group, copy mode packet 96 bytes; for the gate. -1 on error. */
 int jail_open_drops(unsigned group, struct err *err);
 

@@ -353,9 +353,10 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writa
 	}
 	if (!s)
 		s = find_source(r, -1);
-	assert(s); /* no server has more than one socket of each kind */
+	/* Not watched, it hears nothing, and its questions run into their limit. So is one more than a server's one of each kind. */
+	if (!s)
+		return;
 	s->source.fd = fd;
-	/* Not watched, it hears nothing, and its questions run into their limit. */
 	(void)loop_watch(r->loop, &s->source, (readable ? (uint32_t)EPOLLIN : 0) | (writable ? (uint32_t)EPOLLOUT : 0));
 }
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "policy/snapshot.h"
@@ -82,6 +83,14 @@ struct pod {
 	bool gate; /* label app: proxy, or annotation stockade/role: gate */
 	struct place at;
 };
+
+static inline const struct volume *pod_volume(const struct pod *p, const char *name)
+{
+	for (size_t i = 0; i < p->volume_count; i++)
+		if (strcmp(p->volumes[i].name, name) == 0)
+			return &p->volumes[i];
+	return NULL;
+}
 
 /* One client's rules, worked out: EgressPolicy documents whose selector fits, else NAME_domains.lst by the app label. */
 struct client_rules {

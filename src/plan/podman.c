@@ -2,6 +2,7 @@
  * left to be made, or to be left behind, by Podman. */
 #include "plan/podman.h"
 
+#include "base/path.h"
 #include "plan/json_out.h"
 
 /* --- mounts --- */
@@ -14,17 +15,9 @@ struct rendering {
 	unsigned mounts; /* so many volumes are named */
 };
 
-static const struct volume *find_volume(const struct pod *pod, const char *name)
-{
-	for (size_t i = 0; i < pod->volume_count; i++)
-		if (strcmp(pod->volumes[i].name, name) == 0)
-			return &pod->volumes[i];
-	return NULL;
-}
-
 static const char *source_of(const struct rendering *r, const struct volume_mount *m)
 {
-	const struct volume *v = find_volume(r->pod->pod, m->volume);
+	const struct volume *v = pod_volume(r->pod->pod, m->volume);
 	const char *base =
 		v && v->kind == VOLUME_HOST_PATH ? v->path : arena_printf(r->j.a, "%s/volumes/%s", r->how->dir, m->volume);
 
@@ -33,7 +26,7 @@ static const char *source_of(const struct rendering *r, const struct volume_moun
 
 static bool read_only(const struct rendering *r, const struct volume_mount *m)
 {
-	const struct volume *v = find_volume(r->pod->pod, m->volume);
+	const struct volume *v = pod_volume(r->pod->pod, m->volume);
 
 	return m->read_only || (v && v->kind == VOLUME_CONFIG_MAP);
 }
@@ -276,7 +269,7 @@ const char *plan_podman(const struct plan *p, const struct plan_pod *pod, const 
 static const char *refuses_mounts(const struct plan_pod *pod, const struct container *c, struct arena *a)
 {
 	for (size_t i = 0; i < c->mount_count; i++) {
-		const struct volume *v = find_volume(pod->pod, c->mounts[i].volume);
+		const struct volume *v = pod_volume(pod->pod, c->mounts[i].volume);
 
 		if (c->mounts[i].sub_path && (!v || v->kind != VOLUME_CONFIG_MAP))
 			return arena_printf(a,
@@ -285,13 +278,6 @@ static const char *refuses_mounts(const struct plan_pod *pod, const struct conta
 					    c->name, c->mounts[i].volume);
 	}
 	return NULL;
-}
-
-static bool is_below(const char *path, const char *dir)
-{
-	const size_t n = strlen(dir);
-
-	return strncmp(path, dir, n) == 0 && path[n] == '/';
 }
 
 static bool writes_by(const struct container *list, size_t count, const char *volume)
@@ -317,7 +303,8 @@ static const struct volume *writable_above(const struct plan *p, const char *pat
 
 		for (size_t k = 0; k < pod->volume_count; k++) {
 			*ret_pod = pod;
-			if (writes(pod, &pod->volumes[k]) && is_below(path, pod->volumes[k].path))
+			if (writes(pod, &pod->volumes[k]) && strcmp(path, pod->volumes[k].path) != 0 &&
+			    path_within(path, pod->volumes[k].path))
 				return &pod->volumes[k];
 		}
 	}
@@ -340,7 +327,7 @@ static const char *refuses_volume(const struct plan *p, const struct pod *pod, c
 			"the volume '%s' lies in the volume '%s', which pod %s may write to, and could then be led elsewhere "
 			"at the next start; mount one of them readOnly, or apart",
 			v->name, above->name, writer->name);
-	if (writes(pod, v) && (strcmp(v->path, state) == 0 || is_below(v->path, state) || is_below(state, v->path)))
+	if (writes(pod, v) && (path_within(v->path, state) || path_within(state, v->path)))
 		return arena_printf(a, "the volume '%s' reaches the project's own files in %s", v->name, state);
 	return NULL;
 }

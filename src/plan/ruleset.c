@@ -9,9 +9,9 @@
  * Answers of the transparent listener bear the original destination as source. They belong to a connection whose client end is
  * no transparent socket, so tproxy passes them by and the rule after it lets them through; a SYN that tproxy passes by
  * has nobody to go to - the listener is gone - and is reset. */
-#include "plan/plan.h"
+#include "plan/ruleset.h"
 
-#include <stdio.h>
+#include "plan/plan.h"
 
 #define LOG "limit rate 50/second burst 100 packets log group %d snaplen 96"
 
@@ -57,7 +57,6 @@ static const char others[] = "	chain input {\n"
 			     "		goto refuse\n"
 			     "	}\n";
 
-/* refuse answers at once; foreign is for what came by a device that nobody should have added: no answer. */
 static const char verdicts[] = "	chain refuse {\n"
 			       "		" LOG "\n"
 			       "		counter\n"
@@ -69,6 +68,11 @@ static const char verdicts[] = "	chain refuse {\n"
 			       "		counter drop\n"
 			       "	}\n";
 
+const char *ruleset_verdicts(struct arena *a)
+{
+	return arena_printf(a, verdicts, PLAN_NFLOG_GROUP, PLAN_NFLOG_GROUP);
+}
+
 const char *plan_ruleset(const struct plan *p, const struct plan_pod *pod, struct arena *a)
 {
 	char v4[IP_TEXT_MAX], v6[IP_TEXT_MAX];
@@ -76,9 +80,8 @@ const char *plan_ruleset(const struct plan *p, const struct plan_pod *pod, struc
 	(void)ip_format(&pod->v4, v4);
 	(void)ip_format(&pod->v6, v6);
 	const char *head = "add table inet stockade\ndelete table inet stockade\ntable inet stockade {\n";
-	const char *ends = arena_printf(a, verdicts, PLAN_NFLOG_GROUP, PLAN_NFLOG_GROUP);
 	const char *first = arena_printf(a, prerouting, v4, v6, PLAN_TPROXY_PORT, PLAN_TPROXY_PORT);
 	const char *rest = arena_printf(a, others, v4, v6);
 
-	return arena_printf(a, "%s%s%s%s}\n", head, ends, first, rest);
+	return arena_printf(a, "%s%s%s%s}\n", head, ruleset_verdicts(a), first, rest);
 }

@@ -536,6 +536,8 @@ static bool run_more(const char *word, char *rest)
 		world_packet(bytes_of(rest));
 	else if (strcmp(word, "revoked") == 0)
 		do_expect_number("revoked", t.revoked, rest);
+	else if (strcmp(word, "requests") == 0)
+		do_expect_number("requests", (unsigned)world_worker()->counters.requests, rest);
 	else if (strcmp(word, "dialled") == 0)
 		do_expect_number("dialled", count_origins(), rest);
 	else if (strcmp(word, "descriptors") == 0)

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "jail/jail.h"
+#include "plan/bridge.h"
 #include "plan/plan.h"
 
 enum { SKIPPED = 77 };
@@ -69,6 +70,35 @@ static void test_changes_are_found(void **state)
 	expect_finding("flush chain inet stockade input; add rule inet stockade input accept; add rule inet stockade input iif != "
 		       "lo goto foreign",
 		       "chain input: 'accept' should be 'iif != \"lo\" goto foreign'");
+}
+
+/* Other people's tables are passed over, and nothing of one's own is. */
+static void test_among_others(void **state)
+{
+	static const struct {
+		const char *change, *says;
+	} changes[] = { { "delete table inet br7", "no table inet br7" },
+			{ "delete table arp br7", "no table arp br7" },
+			{ "flush chain inet br7 input", "chain input" },
+			{ "insert rule inet br7 forward accept", "chain forward" },
+			{ "add table arp br7 { flags dormant; }", "dormant" } };
+	const char *wall = plan_bridge_host_wall("br7", &arena);
+	struct err err = { 0 };
+
+	(void)state;
+	apply("add table inet somebody; add table bridge br7");
+	for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+		apply(wall);
+		assert_int_equal(jail_check_among(wall, &err), 0);
+		apply(changes[i].change);
+		assert_int_equal(jail_check_among(wall, &err), -1);
+		assert_int_equal(err.class, ERR_FINDING);
+		if (!strstr(err.text, changes[i].says))
+			fail_msg("'%s' does not say '%s'", err.text, changes[i].says);
+		err = (struct err) { 0 };
+	}
+	apply(plan_bridge_host_wall_gone("br7", &arena));
+	apply("delete table inet somebody; delete table bridge br7");
 }
 
 static void test_applies_twice(void **state)
@@ -127,7 +157,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_changes_are_found), cmocka_unit_test(test_applies_twice),
 		cmocka_unit_test(test_all_or_nothing),    cmocka_unit_test(test_stays_in_its_namespace),
-		cmocka_unit_test(test_drops_socket),
+		cmocka_unit_test(test_drops_socket),      cmocka_unit_test(test_among_others),
 	};
 
 	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0)
