@@ -1,20 +1,14 @@
 /* Wires: adopted, joined, cut. Every change puts up the gate's whole jail anew, in one transaction, and reads it back. */
 #include "engine/bridge.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <jansson.h>
-#include <sha256.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "jail/jail.h"
 #include "pod/errand.h"
 #include "pod/netns.h"
-#include "pod/wire.h"
+#include "pod/bridge_ends.h"
 
 static struct bridge *bridge_of(const struct live_pod *p)
 {
@@ -48,13 +42,6 @@ static int read_back(void *arg, int *ret_fds, struct err *err)
 	return jail_check(arg, err);
 }
 
-/* On the host there are other people's tables too, so it is not read back: a transaction that was taken is in force. */
-static int apply_here(void *arg, int *ret_fds, struct err *err)
-{
-	(void)ret_fds;
-	return jail_apply(arg, err);
-}
-
 static const char *gate_jail(const struct house *h, struct arena *a)
 {
 	struct bridge_join *joins = NULL;
@@ -73,25 +60,6 @@ static int with_gate_jail(const struct house *h, int (*fn)(void *arg, int *ret_f
 
 	arena_free(&a);
 	return rc < 0 ? err_wrap(err, "the jail of the gate's pod") : 0;
-}
-
-static int wall_off_host(const struct bridge_wire *w, struct err *err)
-{
-	struct arena a = { 0 };
-	const int rc = errand_run(apply_here, (void *)plan_bridge_host_wall(w, &a), NULL, 0, err);
-
-	arena_free(&a);
-	return rc < 0 ? err_wrap(err, "the wall between the host and the bridge %s", w->device) : 0;
-}
-
-static void open_host(const char *device)
-{
-	struct arena a = { 0 };
-	struct err err = { 0 };
-
-	if (errand_run(apply_here, (void *)plan_bridge_host_wall_gone(device, &a), NULL, 0, &err) < 0)
-		log_error("table netdev %s stays: %s", device, err.text);
-	arena_free(&a);
 }
 
 /* --- wires --- */
@@ -117,7 +85,7 @@ static int join(struct live_pod *p, struct pod_walls *walls, struct err *err)
 	struct bridge_join now;
 	const int before = life->joined && walls->listeners[GATE_TCP4] >= 0 ? life->join.index : 0;
 
-	if (wire_join(b->gate->walls.netns, &life->wire, &life->end, &now, err) < 0)
+	if (bridge_ends_join(b->gate->walls.netns, &life->wire, &life->end, &now, err) < 0)
 		return -1;
 	life->join = now;
 	life->joined = true;
@@ -143,7 +111,7 @@ static int raise_inside(struct live_pod *p, int netns, struct pod_walls *walls, 
 	struct arena a = { 0 };
 	struct bridge_life *life = &p->podman.bridge;
 	int drops = -1;
-	int rc = wire_adopt_pod(netns, &life->wire, p->planned, &life->end, err);
+	int rc = bridge_ends_adopt_pod(netns, &life->wire, p->planned, &life->end, err);
 
 	if (rc < 0)
 		(void)err_wrap(err, "its network namespace");
@@ -188,7 +156,8 @@ int bridge_adopt(struct live_pod *p, int netns, struct pod_walls *walls, struct 
 	*walls = begin(p, netns);
 	if (!gate_is_there(bridge_of(p)))
 		(void)err_set(err, ERR_FINDING, "the gate's pod does not run; 'stockade up' starts it");
-	else if (wall_off_host(&p->podman.bridge.wire, err) == 0 && raise_inside(p, netns, walls, err) == 0 &&
+	else if (bridge_wall_up(&p->podman.bridge.wire, err) == 0 &&
+		 bridge_ends_hush_host(p->podman.bridge.wire.device, err) == 0 && raise_inside(p, netns, walls, err) == 0 &&
 		 join(p, walls, err) == 0)
 		return 0;
 	pod_walls_close(walls);
@@ -205,6 +174,8 @@ int bridge_check(const struct live_pod *p, struct err *err)
 		rc = netns_run(p->walls.netns, read_back, (void *)plan_bridge_jail(p->planned, &p->podman.bridge.end, &a), NULL, 0,
 			       err);
 	arena_free(&a);
+	if (rc == 0 && !bridge_is_gate(p))
+		rc = bridge_wall_check(&p->podman.bridge.wire, err);
 	if (rc == 0 && !gate_is_there(bridge_of(p)))
 		rc = err_set(err, ERR_FINDING, "the gate's pod does not run");
 	return rc < 0 ? -1 : with_gate_jail(p->house, read_back, err);
@@ -236,7 +207,7 @@ int bridge_adopt_gate(struct live_pod *p, int netns, struct err *err)
 	fd_close(&p->walls.netns);
 	for (struct live_pod *other = h->pods; other; other = other->next)
 		other->podman.bridge.joined = false;
-	if (wire_adopt_gate(netns, &b->outer, b->outer_device, err) < 0) {
+	if (bridge_ends_adopt_gate(netns, &b->outer, b->outer_device, err) < 0) {
 		fd_close(&netns);
 		return err_wrap(err, "its network namespace");
 	}
@@ -261,44 +232,8 @@ void bridge_leave(struct live_pod *p)
 		b->infra[0] = '\0';
 		return;
 	}
-	if (p->podman.bridge.wire.device[0])
-		open_host(p->podman.bridge.wire.device);
 	if (p->podman.bridge.joined)
 		cut_off(p);
-}
-
-/* --- places --- */
-
-static bool is_taken(const struct live_pod *p, const struct bridge_wire *w)
-{
-	if (plan_bridge_overlaps(w, &bridge_of(p)->outer.net))
-		return true;
-	for (const struct live_pod *other = p->house->pods; other; other = other->next)
-		if (other != p && other->podman.bridge.wire.network[0] && plan_bridge_overlaps(w, &other->podman.bridge.wire.net))
-			return true;
-	return false;
-}
-
-const struct bridge_wire *bridge_wire_of(const struct live_pod *p)
-{
-	return bridge_is_gate(p) ? &bridge_of(p)->outer : &p->podman.bridge.wire;
-}
-
-int bridge_place(struct live_pod *p, struct err *err)
-{
-	struct house *h = p->house;
-	struct bridge_wire *w = &p->podman.bridge.wire;
-	unsigned place = 0;
-
-	if (bridge_is_gate(p)) {
-		plan_bridge_wire(h->podman.dir, h->project, NULL, 0, p->podman.bridge.name, &bridge_of(p)->outer);
-		return 0;
-	}
-
-	do
-		plan_bridge_wire(h->podman.dir, h->project, p->name, place, p->podman.bridge.name, w);
-	while (is_taken(p, w) && ++place < BRIDGE_PLACES);
-	return wire_check_routes(w, err);
 }
 
 const char *const *bridge_networks(const struct live_pod *p, struct arena *a)
@@ -328,44 +263,4 @@ json_t *bridge_describe(const struct live_pod *p)
 	return json_pack("{ss ss ss ss ss ss*}", "network", life->wire.network, "bridge", life->wire.device, "device",
 			 life->end.device, "address", ip_format(&life->end.address, ip), "mac", bridge_mac_text(life->end.mac, mac),
 			 "gate_device", life->joined ? life->join.device : NULL);
-}
-
-/* --- the end --- */
-
-static void sweep_network(const char *file, const struct program *like)
-{
-	json_t *network = json_load_file(file, 0, NULL);
-	const char *device = json_string_value(json_object_get(network, "network_interface"));
-	const char *name = json_string_value(json_object_get(network, "name"));
-	const char *const argv[] = { "podman", "network", "rm", name, NULL };
-	struct arena a = { 0 };
-	struct program p = *like;
-	struct err err = { 0 };
-
-	p.argv = argv;
-	if (device && json_is_true(json_object_get(network, "internal")))
-		open_host(device);
-	if (name && program_wait(&p, &a, NULL, &err) != 0)
-		log_error("podman network rm: %s", err.text);
-	json_decref(network);
-	arena_free(&a);
-}
-
-void bridge_sweep(const char *dir, const struct program *like)
-{
-	char path[PODMAN_PATH], file[PODMAN_PATH + 256];
-	const struct dirent *entry;
-
-	(void)snprintf(path, sizeof path, "%.490s/networks", dir);
-	DIR *list = opendir(path);
-
-	while (list && (entry = readdir(list))) {
-		const size_t n = strlen(entry->d_name);
-
-		(void)snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
-		if (n > 5 && strcmp(entry->d_name + n - 5, ".json") == 0)
-			sweep_network(file, like);
-	}
-	if (list)
-		(void)closedir(list);
 }

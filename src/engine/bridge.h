@@ -8,6 +8,8 @@
 
 #include "engine/pods.h"
 
+enum { BRIDGE_WORDS = 400 };
+
 /* After podman_files_make. The outer network, the image, the socket; lines for people go to the client. */
 int bridge_prepare(struct house *h, uint64_t client, struct err *err);
 /* It runs (NULL), or does not: for the pods that wait for it. podman_pod.c. */
@@ -15,9 +17,22 @@ void podman_gate_settled(struct house *h, const struct err *why);
 /* The gate's pod as these options want it: started, left alone, or replaced. ret_begun: apply_on_gate will be told how that ends. */
 int bridge_gate_start(struct house *h, struct plan_ref *plan, uint64_t client, bool *ret_begun, struct err *err);
 bool bridge_gate_runs(const struct house *h);
+/* What the container of a gate that is not connected said last; "": nothing, or it is connected. Podman forgets it with the pod. */
+void bridge_gate_words(const struct house *h, char ret[static BRIDGE_WORDS]);
+/* "WHAT; ..." with these, or where else to look. In every form. */
+void bridge_gate_late(const struct house *h, const char *what, struct err *ret);
 bool bridge_is_gate(const struct live_pod *p);
-/* Before its files: its place, and the network's file. */
+/* Before its files: its place. */
 int bridge_place(struct live_pod *p, struct err *err);
+/* What networks Podman has besides the project's: none may overlap one of the project's, nor may a route of the host. */
+int bridge_networks_read(struct house *h, struct err *err);
+int bridge_is_free(const struct house *h, const struct bridge_wire *w, struct err *err);
+/* For Podman to see, behind the host's wall; it is gone. */
+int bridge_network_make(struct live_pod *p, struct err *err);
+void bridge_network_gone(const struct live_pod *p);
+/* The host's wall: put up anew, and read back. */
+int bridge_wall_up(const struct bridge_wire *w, struct err *err);
+int bridge_wall_check(const struct bridge_wire *w, struct err *err);
 /* Its own network; the outer one of the gate's pod. */
 const struct bridge_wire *bridge_wire_of(const struct live_pod *p);
 /* What `podman kube play` is told of networks: NULL-terminated. */
@@ -27,10 +42,10 @@ void bridge_hold_gate(struct house *h, uint64_t client);
 /* A new namespace, from the hook. netns: stolen. Of the gate's pod; of another, whose walls then are `walls`. */
 int bridge_adopt_gate(struct live_pod *p, int netns, struct err *err);
 int bridge_adopt(struct live_pod *p, int netns, struct pod_walls *walls, struct err *err);
-int bridge_check(const struct live_pod *p, struct err *err); /* the jails, read back */
+int bridge_check(const struct live_pod *p, struct err *err); /* the jails and the host's wall, read back */
 /* For ps; NULL: it has none. */
 json_t *bridge_describe(const struct live_pod *p);
-/* Its wire is cut: on the gate's side, and on the host's. */
+/* Its wire is cut, on the gate's side. */
 void bridge_leave(struct live_pod *p);
 /* Of a project whose pods are gone: the networks named in dir, and what is left of them on the host. like: with the settings for podman. */
 void bridge_sweep(const char *dir, const struct program *like);

@@ -1,6 +1,7 @@
 /* The gate's pod: what it is made of, its life, and its socket. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <sched.h>
 #include <stdio.h>
@@ -19,9 +20,9 @@
 #include "guard/fdpass.h"
 #include "net/own.h"
 #include "net/resolve.h"
-#include "pod/wire.h"
+#include "pod/bridge_ends.h"
 
-enum { CHANNEL_BACKLOG = 4, GATE_STOP_MS = 2000, SERVERS_TEXT = 1024, WORKERS_DEFAULT_MAX = 64 };
+enum { CHANNEL_BACKLOG = 4, GATE_STOP_MS = 2000, SERVERS_TEXT = 1024, WORKERS_DEFAULT_MAX = 64, LAST_BYTES = 2048 };
 
 /* --- the socket --- */
 
@@ -68,7 +69,8 @@ static void welcome(struct house *h, int fd)
 		(void)close(fd);
 		return;
 	}
-	(void)gate_link_connected(&h->gate, fd, who.pid);
+	if (gate_link_connected(&h->gate, fd, who.pid))
+		h->podman.bridge.tried = false;
 }
 
 static void channel_ready(struct source *s, uint32_t events)
@@ -109,64 +111,6 @@ static int open_channel(struct house *h, struct err *err)
 	return 0;
 }
 
-/* --- other networks --- */
-
-static int check_network(const json_t *network, const struct bridge_wire *w, struct err *err)
-{
-	const json_t *subnet;
-	struct ip_net net;
-	size_t i;
-
-	json_array_foreach(json_object_get(network, "subnets"), i, subnet)
-	{
-		const char *text = json_string_value(json_object_get(subnet, "subnet"));
-		char own[IP_TEXT_MAX];
-
-		if (!text || !ip_net_parse(span_of(text), &net) || !plan_bridge_overlaps(w, &net))
-			continue;
-		const char *name = json_string_value(json_object_get(network, "name"));
-
-		return err_set(err, ERR_INPUT,
-			       "the network %s/%u, which is the project's by its name, overlaps Podman's network '%.60s' (%.60s); "
-			       "give the project another name (--project)",
-			       ip_format(&w->net.addr, own), w->net.prefix, name ? name : "?", text);
-	}
-	return 0;
-}
-
-/* Podman's networks by its usual settings: they may be down, and then no route tells of them. */
-static int check_networks(const struct house *h, const struct bridge_wire *w, struct err *err)
-{
-	static const char *const list[] = { "podman", "network", "ls", "--quiet", NULL };
-	struct program p = { .argv = list, .mounts = h->host_mounts, .limit_ms = PODMAN_QUICK_MS };
-	struct arena a = { 0 };
-	const char **argv = NULL, *names = "", *out = "";
-	size_t count = 0, i;
-	int rc = program_wait(&p, &a, &names, err) == 0 ? 0 : err_wrap(err, "podman network ls");
-
-	ARENA_PUSH(&a, argv, count) = "podman";
-	ARENA_PUSH(&a, argv, count) = "network";
-	ARENA_PUSH(&a, argv, count) = "inspect";
-	for (size_t n; *names; names += n + (names[n] == '\n')) {
-		n = strcspn(names, "\n");
-		if (n)
-			ARENA_PUSH(&a, argv, count) = arena_span(&a, (struct span) { names, n });
-	}
-	const bool any = count > 3;
-
-	ARENA_PUSH(&a, argv, count) = NULL;
-	p.argv = argv;
-	if (rc == 0 && any && program_wait(&p, &a, &out, err) != 0)
-		rc = err_wrap(err, "podman network inspect");
-	json_t *all = rc == 0 && any ? json_loads(out, 0, NULL) : NULL;
-	const json_t *network;
-
-	json_array_foreach(all, i, network) if (rc == 0) rc = check_network(network, w, err);
-	json_decref(all);
-	arena_free(&a);
-	return rc;
-}
-
 /* --- the beginning --- */
 
 int bridge_prepare(struct house *h, uint64_t client, struct err *err)
@@ -175,11 +119,12 @@ int bridge_prepare(struct house *h, uint64_t client, struct err *err)
 	struct bridge *b = &h->podman.bridge;
 	const struct program like = podman_program(h, podman, PODMAN_QUICK_MS);
 
+	if (bridge_networks_read(h, err) < 0)
+		return -1;
 	if (b->ready)
 		return 0;
 	plan_bridge_wire(h->podman.dir, h->project, NULL, 0, 0, &b->outer);
-	if (wire_check_routes(&b->outer, err) < 0 || check_networks(h, &b->outer, err) < 0 ||
-	    podman_files_network(h->podman.dir, &b->outer, h->project, err) < 0 ||
+	if (bridge_is_free(h, &b->outer, err) < 0 || podman_files_network(h->podman.dir, &b->outer, h->project, err) < 0 ||
 	    gate_image_ensure(&like, h->podman.dir, &b->image, err) < 0 || open_channel(h, err) < 0)
 		return -1;
 	if (b->image.built)
@@ -341,8 +286,13 @@ static void held_enough(struct timer *t)
 void bridge_hold_gate(struct house *h, uint64_t client)
 {
 	struct bridge *b = &h->podman.bridge;
+
+	/* Of one that ends before it connects nobody else hears. */
+	if (b->tried && h->gate.state == GATE_DOWN)
+		h->gate.failures++;
 	const unsigned wait = gate_link_backoff_ms(&h->gate);
 
+	b->tried = true;
 	let_go(h);
 	b->held = client;
 	b->hold.expired = held_enough;
@@ -359,6 +309,48 @@ bool bridge_gate_runs(const struct house *h)
 	return gate && gate->phase == POD_RUNNING && h->podman.bridge.infra[0];
 }
 
+/* Before each line Podman has put the time, the stream, and whether it is whole. */
+static const char *said_in(char *line)
+{
+	for (int i = 0; i < 3 && *line; i++) {
+		line += strcspn(line, " ");
+		line += *line == ' ';
+	}
+	for (char *p = line; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+	return line;
+}
+
+void bridge_gate_words(const struct house *h, char ret[static BRIDGE_WORDS])
+{
+	const struct live_pod *gate = h->podman.bridge.gate;
+	char text[LAST_BYTES + 1], *rest = text;
+	struct stat st;
+
+	ret[0] = '\0';
+	if (!gate || h->gate.state != GATE_DOWN || gate->container_count == 0 || !gate->containers[0].log_path[0])
+		return;
+	FD_CLOSE int fd = open(gate->containers[0].log_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return;
+	const ssize_t n = pread(fd, text, LAST_BYTES, st.st_size > LAST_BYTES ? st.st_size - LAST_BYTES : 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	for (char *line = strtok_r(rest, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		(void)snprintf(ret, BRIDGE_WORDS, "%s", said_in(line));
+}
+
+void bridge_gate_late(const struct house *h, const char *what, struct err *ret)
+{
+	char words[BRIDGE_WORDS];
+
+	bridge_gate_words(h, words);
+	(void)err_set(ret, ERR_FAULT, "%s; %s%s", what,
+		      words[0] ? "it does not run, and the last that its container said is: " : "see supervisor.log", words);
+}
+
 void bridge_end(struct house *h)
 {
 	struct bridge *b = &h->podman.bridge;
@@ -367,6 +359,8 @@ void bridge_end(struct house *h)
 		return;
 	let_go(h);
 	loop_forget(h->loop, &b->listener);
+	json_decref(b->others);
+	b->others = NULL;
 	if (b->ready)
 		fd_close(&b->listener.fd);
 	plan_ref_drop(b->wants_plan);

@@ -2,6 +2,8 @@
 #ifndef STOCKADE_ENGINE_BRIDGE_LIFE_H
 #define STOCKADE_ENGINE_BRIDGE_LIFE_H
 
+#include <jansson.h>
+
 #include "engine/gate_image.h"
 #include "engine/podman_files.h"
 #include "plan/bridge.h"
@@ -12,7 +14,9 @@ struct live_pod;
 
 struct bridge { /* in struct podman */
 	bool on, ready;
+	bool tried; /* the gate was let start, and has not connected since */
 	struct bridge_wire outer;
+	json_t *others;                   /* networks of Podman's that are not the project's, as it tells them */
 	char outer_device[BRIDGE_DEVICE]; /* in the namespace of the gate's pod */
 	struct gate_image image;
 	char infra[72];               /* the container that holds that namespace, once the gate's pod runs */

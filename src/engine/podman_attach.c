@@ -27,8 +27,9 @@ static void attached(struct gate_pod *g)
 static void out_of_patience(struct timer *t)
 {
 	struct live_pod *p = (struct live_pod *)((char *)t - offsetof(struct live_pod, podman.patience));
-	const struct err why = { .class = ERR_FAULT, .text = "the gate does not serve the pod's listeners; see supervisor.log" };
+	struct err why = { 0 };
 
+	bridge_gate_late(p->house, "the gate does not serve the pod's listeners", &why);
 	podman_answer_hooks(p, &why);
 }
 

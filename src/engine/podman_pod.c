@@ -262,7 +262,7 @@ static void make_network(struct live_pod *p)
 {
 	struct err err = { 0 };
 
-	if (podman_files_network(p->house->podman.dir, bridge_wire_of(p), p->house->project, &err) < 0)
+	if (bridge_network_make(p, &err) < 0)
 		give_up(p, &err);
 	else if (bridge_is_gate(p))
 		play(p);
@@ -405,6 +405,8 @@ static void on_removed(struct program_call *c, int code, const char *out, const 
 /* It stays where another container is on it, or the gate's pod still is; then the project's end takes it. */
 static void on_network_gone(struct program_call *c, int code, const char *out, const char *errors)
 {
+	if (code == 0)
+		bridge_network_gone(of_call(c));
 	on_removed(c, 0, "", "");
 }
 
@@ -442,7 +444,12 @@ static void take_away(struct live_pod *p)
 	const struct program program = podman_program(p->house, argv, p->podman.stop_ms + REMOVE_MORE_MS);
 	const struct err stopped = { .class = ERR_FINDING, .text = "the pod is being stopped" };
 	struct err err = { 0 };
+	char words[BRIDGE_WORDS] = "";
 
+	if (bridge_is_gate(p))
+		bridge_gate_words(p->house, words);
+	if (words[0])
+		log_error("the gate's container said at last: %s", words);
 	podman_answer_hooks(p, &stopped);
 	loop_timer_cancel(p->house->loop, &p->limit);
 	(void)snprintf(seconds, sizeof seconds, "%u", (p->podman.stop_ms + 999) / 1000);

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "plan/ruleset.h"
+
 /* --- where things are --- */
 
 static uint32_t digest(const char *a, const char *b)
@@ -91,8 +93,6 @@ const char *plan_bridge_end(const struct bridge_wire *w, bool gate, struct arena
 
 /* --- the pod's jail --- */
 
-#define LOG "limit rate 50/second burst 100 packets log group %d snaplen 96"
-
 /* The routes lead what is neither the pod's own nor the gate's to lo, where it is refused at once, and heard of. */
 static const char pod_output[] = "	chain output {\n"
 				 "		type filter hook output priority filter; policy drop;\n"
@@ -129,17 +129,6 @@ static const char pod_input[] = "	chain input {\n"
 				"		goto foreign\n"
 				"	}\n";
 
-static const char pod_verdicts[] = "	chain refuse {\n"
-				   "		" LOG "\n"
-				   "		counter\n"
-				   "		meta l4proto tcp reject with tcp reset\n"
-				   "		reject with icmpx admin-prohibited\n"
-				   "	}\n"
-				   "	chain foreign {\n"
-				   "		" LOG "\n"
-				   "		counter drop\n"
-				   "	}\n";
-
 #define HEAD                           \
 	"add table inet stockade\n"    \
 	"delete table inet stockade\n" \
@@ -153,7 +142,6 @@ const char *plan_bridge_jail(const struct plan_pod *pod, const struct bridge_end
 	(void)ip_format(&end->address, own);
 	(void)ip_format(&pod->v4, v4);
 	(void)ip_format(&pod->v6, v6);
-	const char *verdicts = arena_printf(a, pod_verdicts, PLAN_NFLOG_GROUP, PLAN_NFLOG_GROUP);
 	const char *output = arena_printf(a, pod_output, end->device, own, own, v4, own, v6);
 	const char *input = arena_printf(a, pod_input, end->device, own);
 
@@ -168,7 +156,7 @@ const char *plan_bridge_jail(const struct plan_pod *pod, const struct bridge_end
 				 "		type filter hook output priority filter; policy drop;\n"
 				 "	}\n"
 				 "}\n",
-			    verdicts, output, input);
+			    ruleset_verdicts(a), output, input);
 }
 
 /* --- the gate's --- */
@@ -244,21 +232,37 @@ const char *plan_bridge_gate_jail(const char *outer_device, const struct bridge_
 
 /* --- the host's --- */
 
-/* Frames from port to port do not pass the bridge's own device; what is for the host does. */
-const char *plan_bridge_host_wall(const struct bridge_wire *w, struct arena *a)
+/* By the bridge's name, so that it stands before there is such a bridge, and after: Podman takes it away with the last container on it, and makes it
+ * anew with the first. Frames from port to port are not held: with br_netfilter they pass forward, and leave by the bridge they came by. */
+static const char host_wall[] = "add table inet %s\n"
+				"delete table inet %s\n"
+				"add table arp %s\n"
+				"delete table arp %s\n"
+				"table inet %s {\n"
+				"	chain input {\n"
+				"		type filter hook input priority -500; policy accept;\n"
+				"		iifname \"%s\" counter drop\n"
+				"	}\n"
+				"	chain forward {\n"
+				"		type filter hook forward priority -500; policy accept;\n"
+				"		iifname \"%s\" oifname != \"%s\" counter drop\n"
+				"	}\n"
+				"}\n"
+				"table arp %s {\n"
+				"	chain input {\n"
+				"		type filter hook input priority -500; policy accept;\n"
+				"		iifname \"%s\" counter drop\n"
+				"	}\n"
+				"}\n";
+
+const char *plan_bridge_host_wall(const char *d, struct arena *a)
 {
-	return arena_printf(a,
-			    "add table netdev %s\ndelete table netdev %s\ntable netdev %s {\n"
-			    "	chain wall {\n"
-			    "		type filter hook ingress device \"%s\" priority -500; policy drop;\n"
-			    "	}\n"
-			    "}\n",
-			    w->device, w->device, w->device, w->device);
+	return arena_printf(a, host_wall, d, d, d, d, d, d, d, d, d, d);
 }
 
-const char *plan_bridge_host_wall_gone(const char *device, struct arena *a)
+const char *plan_bridge_host_wall_gone(const char *d, struct arena *a)
 {
-	return arena_printf(a, "add table netdev %s\ndelete table netdev %s\n", device, device);
+	return arena_printf(a, "add table inet %s\ndelete table inet %s\nadd table arp %s\ndelete table arp %s\n", d, d, d, d);
 }
 
 /* --- pods --- */

@@ -57,7 +57,8 @@ struct bridge_join {
 	const struct bridge_end *pod;
 };
 const char *plan_bridge_gate_jail(const char *outer_device, const struct bridge_join *joins, size_t count, struct arena *a);
-const char *plan_bridge_host_wall(const struct bridge_wire *w, struct arena *a);
+/* On the host, which need not have the bridge yet. */
+const char *plan_bridge_host_wall(const char *device, struct arena *a);
 const char *plan_bridge_host_wall_gone(const char *device, struct arena *a);
 
 struct bridge_gate {

@@ -134,6 +134,62 @@ static void jails(struct view *v, bool control, struct finding *f)
 			    rc < 0 ? err.text : "read back, and as put up, here and in the gate's pod");
 }
 
+/* --- the host's wall --- */
+
+static int check_wall(void *arg, int *ret_fds, struct err *err)
+{
+	(void)ret_fds;
+	return jail_check_among(arg, err);
+}
+
+static int check_wall_twice(void *arg, int *ret_fds, struct err *err)
+{
+	(void)ret_fds;
+	if (jail_apply("table inet other { }\n", err) < 0 || jail_apply(arg, err) < 0 || jail_check_among(arg, err) < 0)
+		return -1;
+	if (jail_apply("flush ruleset\n", err) < 0)
+		return -1;
+	return jail_check_among(arg, err) < 0 ? 0 : err_set(err, ERR_FINDING, "a wall that was taken down is not missed");
+}
+
+/* Where the supervisor is, Podman makes its bridges. */
+static int look_at_wall(const struct view *v, const char *bridge, char *text, struct err *err)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof path, "/proc/%d/ns/net", v->scene->supervisor);
+	FD_CLOSE int netns = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (netns < 0)
+		return err_errno(err, "%s", path);
+	return netns_run(netns, check_wall, text, NULL, 0, err) < 0 ? err_wrap(err, "the host, bridge %s", bridge) : 0;
+}
+
+static void host_wall(struct view *v, bool control, struct finding *f)
+{
+	const char *bridge = text_of(wire_of(v->scene, v->subject->name), "bridge");
+	const struct plan_pod *pod = v->subject->plan;
+	struct err err = { 0 };
+	int rc = -1;
+
+	if (!bridge[0] || !pod) {
+		finding_set(f, SIGHT_UNCLEAR, "it has no wire to the gate");
+		return;
+	}
+	char *text = (char *)plan_bridge_host_wall(bridge, &v->scene->arena);
+
+	if (control) {
+		FD_CLOSE int apart = netns_create(&pod->v4, &pod->v6, &err);
+
+		rc = apart < 0 ? -1 : netns_run(apart, check_wall_twice, text, NULL, 0, &err);
+		finding_set(f, rc < 0 ? SIGHT_UNCLEAR : SIGHT_THROUGH, "%.180s",
+			    rc < 0 ? err.text : "the same rules put up apart are found equal, and missed when they are taken down");
+		return;
+	}
+	rc = look_at_wall(v, bridge, text, &err);
+	finding_set(f, rc < 0 ? SIGHT_THROUGH : SIGHT_HELD, "%.180s", rc < 0 ? err.text : "read back, and as put up, on the host");
+}
+
 /* --- devices and routes --- */
 
 static void devices(struct view *v, struct finding *f)
@@ -384,6 +440,10 @@ bool bridge_made(struct view *v, const struct probe *p, bool control, struct fin
 	}
 	if (p->look == jail_in_force) {
 		jails(v, control, f);
+		return true;
+	}
+	if (p->look == jail_host_wall) {
+		host_wall(v, control, f);
 		return true;
 	}
 	if (p->look == dns_refused && (control || ((const struct dns_case *)p->data)->server)) {

@@ -171,3 +171,10 @@ void jail_joined_control(struct view *v, const struct probe *p, struct finding *
 	finding_set(f, v->subject->netns < 0 || inside ? SIGHT_UNCLEAR : SIGHT_THROUGH, "this process, on the host, is %s",
 		    inside ? "taken for one of the pod" : "told apart");
 }
+
+/* --- the host's wall --- */
+
+void jail_host_wall(struct view *v, const struct probe *p, struct finding *f)
+{
+	finding_set(f, SIGHT_ABSENT, "a pod has no bridge of the host's in this form");
+}

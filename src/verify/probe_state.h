@@ -19,6 +19,8 @@ void jail_owner(struct view *v, const struct probe *p, struct finding *f);
 void jail_owner_control(struct view *v, const struct probe *p, struct finding *f);
 void jail_joined(struct view *v, const struct probe *p, struct finding *f);
 void jail_joined_control(struct view *v, const struct probe *p, struct finding *f);
+/* Where a pod has a wire it is probe_bridge.c that looks. */
+void jail_host_wall(struct view *v, const struct probe *p, struct finding *f);
 
 /* probe_processes.c: on the host */
 void processes_capabilities(struct view *v, const struct probe *p, struct finding *f);

@@ -161,6 +161,7 @@ const struct probe probes[] = {
 	  CALL(call_open_read, .path = "/etc/shadow", .podman = "it is the image's own file") },
 	{ "capabilities", 1, "a capability, in any set", IN_CONTAINER, CALL(call_capabilities) },
 	{ "new-privileges", 1, "privileges by a set-id program", IN_CONTAINER, CALL(call_new_privileges) },
+	{ "host-wall", 1, "the wall between the host and the pod's bridge, rule by rule", ON_HOST, jail_host_wall, jail_host_wall },
 	{ "process-capabilities", 1, "no process in the pod's network has a capability", ON_HOST, processes_capabilities,
 	  processes_capabilities_control },
 	{ "process-namespaces", 1, "containers share no namespace with the host", ON_HOST, processes_namespaces,
