@@ -14,11 +14,13 @@ static int check_one(const char *what, const char *path, mode_t kind, struct err
 		return err_set(err, ERR_INPUT, "%s %s: %s", what, path, strerror(errno));
 	if ((st.st_mode & S_IFMT) != kind)
 		return err_set(err, ERR_INPUT, "%s %s is not a %s", what, path, kind == S_IFDIR ? "directory" : "file");
-	if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return err_set(err, ERR_INPUT,
-			       "%s %s can be changed by others than root; 'chown root' and 'chmod go-w' it, or name another", what,
+	if (st.st_uid == 0 && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+		return 0;
+	if (kind == S_IFDIR)
+		return err_set(err, ERR_INPUT, "%s lies below %s, which others than root can change; name one that does not", what,
 			       path);
-	return 0;
+	return err_set(err, ERR_INPUT,
+		       "%s %s can be changed by others than root; 'chown root' and 'chmod go-w' it, or name another", what, path);
 }
 
 int owner_check(const char *what, const char *real, struct err *err)

@@ -3,7 +3,12 @@
 # the restrictions that it would be done under.
 load helpers
 
-setup_file() { lab_start; }
+# A unit names no program that others can put something else in the place of, as they can below /tmp.
+setup_file() {
+	lab_start
+	install -m 755 "$stockade" "$LAB_DIR/stockade"
+	export STOCKADE=$LAB_DIR/stockade
+}
 teardown_file() { lab_stop; }
 
 words() { # KEY: the words of a line of the unit, as systemd would split them, one a line
@@ -83,13 +88,13 @@ restricted() {
 	chmod 777 "$LAB_DIR/plain"
 	run sk_as "$LAB_DIR/plain/stockade" unit --project demo --host-root
 	[ "$status" = 2 ]
-	[[ "$output" == *"changed by others"* && "$output" != *"[Service]"* ]]
+	[[ "$output" == *"lies below $LAB_DIR/plain, which others than root can change"* && "$output" != *"[Service]"* ]]
 	chmod 755 "$LAB_DIR/plain"
 	chown 1000 "$PROJECT_DIR"
 	run sk_as "$LAB_DIR/plain/stockade" unit --project demo --host-root
 	chown 0 "$PROJECT_DIR"
 	[ "$status" = 0 ]
-	[[ "$output" == *"warning: the manifest $PROJECT_DIR can be changed by others"*"[Service]"* ]]
+	[[ "$output" == *"warning: the manifest lies below $PROJECT_DIR, which others than root can change"*"[Service]"* ]]
 }
 
 @test "what cannot be started at boot is refused now" {
