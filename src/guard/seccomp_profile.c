@@ -3,34 +3,15 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/arena_text.h"
 #include "guard/guard.h"
 #include "guard/seccomp_rules.h"
 
 struct profile {
 	struct seccomp_sink sink;
 	bool gvisor;
-	struct arena *arena;
-	char *text;
-	size_t size, room;
+	struct arena_text text; /* in an arena of its own: a copy for each rule would be a millisecond of every start */
 };
-
-/* In a place of double the size, now and then: a copy for each rule would be a millisecond of every start. */
-static void append(struct profile *p, const char *rule)
-{
-	const size_t n = strlen(rule);
-
-	if (p->size + n + 1 > p->room) {
-		const size_t room = 2 * (p->size + n + 1);
-		char *more = arena_alloc(p->arena, room);
-
-		if (p->size)
-			memcpy(more, p->text, p->size);
-		p->text = more;
-		p->room = room;
-	}
-	memcpy(p->text + p->size, rule, n + 1);
-	p->size += n;
-}
 
 static const char *arguments(const struct scmp_arg_cmp *args, unsigned count, struct arena *a)
 {
@@ -57,25 +38,26 @@ static int add_rule(struct seccomp_sink *s, int error, const char *name, const s
 
 	if (error && p->gvisor && hides_arguments(name))
 		return 0;
-	const char *action =
-		error && !p->gvisor ? arena_printf(p->arena, "\"SCMP_ACT_ERRNO\",\"errnoRet\":%d", error) : "\"SCMP_ACT_ALLOW\"";
+	const char *action = error && !p->gvisor ? arena_printf(p->text.arena, "\"SCMP_ACT_ERRNO\",\"errnoRet\":%d", error)
+						 : "\"SCMP_ACT_ALLOW\"";
 
 	/* gVisor has a name of its own for it; the others pass over what they do not know. */
 	const char *alias = strcmp(name, "pselect6") == 0 ? "\",\"pselect" : "";
 
-	append(p, arena_printf(p->arena, "%s\n{\"names\":[\"%s%s\"],\"action\":%s,\"args\":[%s]}", p->size ? "," : "", name, alias,
-			       action, arguments(args, count, p->arena)));
+	arena_text_add(&p->text, "%s\n{\"names\":[\"%s%s\"],\"action\":%s,\"args\":[%s]}", p->text.n ? "," : "", name, alias,
+		       action, arguments(args, count, p->text.arena));
 	return 0;
 }
 
 static const char *write_profile(bool gvisor, struct arena *a, struct err *err)
 {
 	struct arena scratch = { 0 };
-	struct profile p = { .sink = { add_rule }, .gvisor = gvisor, .arena = &scratch };
+	struct profile p = { .sink = { add_rule }, .gvisor = gvisor, .text.arena = &scratch };
 	const char *whole = NULL;
 
 	if (seccomp_rules_walk(&p.sink, false, err) == 0)
-		whole = arena_printf(a, "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1,\"syscalls\":[%s]}\n", p.text);
+		whole = arena_printf(a, "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1,\"syscalls\":[%s]}\n",
+				     p.text.p);
 	arena_free(&scratch);
 	return whole;
 }

@@ -1,6 +1,5 @@
 /* A client's rules as map files: the key is a name or a network, the value is where the rule is written, escaped as it will stand in
  * the JSON of the decision log. HAProxy looks keys up in trees, so the cost of a request does not grow with the list. */
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "plan/haproxy_text.h"
@@ -8,47 +7,6 @@
 enum { FILE_SHOWN = 384, LABELS_MOST = 127 };
 
 /* --- text --- */
-
-static void reserve(struct text *t, size_t more)
-{
-	size_t room = t->room ? t->room : 1024;
-
-	if (t->room - t->n >= more)
-		return;
-	while (room - t->n < more)
-		room *= 2;
-	char *p = arena_alloc(t->arena, room);
-
-	if (t->n)
-		memcpy(p, t->p, t->n);
-	t->p = p;
-	t->room = room;
-}
-
-void text_put(struct text *t, struct span s)
-{
-	reserve(t, s.n);
-	if (s.n)
-		memcpy(t->p + t->n, s.p, s.n);
-	t->n += s.n;
-}
-
-void text_add(struct text *t, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	const int n = vsnprintf(NULL, 0, fmt, ap);
-
-	va_end(ap);
-	if (n <= 0)
-		return;
-	reserve(t, (size_t)n + 1);
-	va_start(ap, fmt);
-	(void)vsnprintf(t->p + t->n, (size_t)n + 1, fmt, ap);
-	va_end(ap);
-	t->n += (size_t)n;
-}
 
 bool text_is_plain(const char *s)
 {
@@ -63,19 +21,19 @@ bool text_is_plain(const char *s)
 /* --- entries --- */
 
 /* "haproxy/cli_domains.lst:3", as it stands in a JSON string; no byte of it ends a line or a word early. */
-static void put_place(struct text *t, const char *file, uint32_t line)
+static void put_place(struct arena_text *t, const char *file, uint32_t line)
 {
 	const size_t from = t->n;
 
 	for (const unsigned char *p = (const unsigned char *)file; *p && t->n - from < FILE_SHOWN; p++) {
 		if (*p == '"' || *p == '\\')
-			text_add(t, "\\%c", *p);
+			arena_text_add(t, "\\%c", *p);
 		else if (*p < 0x20 || *p >= 0x7f)
-			text_add(t, "\\u%04x", *p);
+			arena_text_add(t, "\\u%04x", *p);
 		else
-			text_put(t, (struct span) { (const char *)p, 1 });
+			arena_text_put(t, (struct span) { (const char *)p, 1 });
 	}
-	text_add(t, ":%u\n", line);
+	arena_text_add(t, ":%u\n", line);
 }
 
 static unsigned count_labels(const char *name)
@@ -94,7 +52,7 @@ static int put_entry(struct haproxy_group *g, const struct snapshot *s, const st
 	char address[IP_TEXT_MAX];
 
 	if (r->match == RULE_NETWORK) {
-		text_add(&g->text, "%s/%u ", ip_format(&r->net.addr, address), r->net.prefix);
+		arena_text_add(&g->text, "%s/%u ", ip_format(&r->net.addr, address), r->net.prefix);
 	} else {
 		const unsigned labels = count_labels(r->name);
 
@@ -102,7 +60,7 @@ static int put_entry(struct haproxy_group *g, const struct snapshot *s, const st
 			return err_set(err, ERR_FAULT, "%s:%u: this name cannot be given to HAProxy",
 				       snapshot_rule_file(s, r->rule), snapshot_rule_line(s, r->rule));
 		g->labels[labels / 64] |= (uint64_t)1 << labels % 64;
-		text_add(&g->text, "%s ", r->name);
+		arena_text_add(&g->text, "%s ", r->name);
 	}
 	put_place(&g->text, snapshot_rule_file(s, r->rule), snapshot_rule_line(s, r->rule));
 	return 0;

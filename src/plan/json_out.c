@@ -2,25 +2,9 @@
 
 #include <stdio.h>
 
-static void put(struct json_out *j, const char *s, size_t n)
-{
-	if (j->n + n + 1 > j->room) {
-		const size_t room = 2 * (j->n + n + 1);
-		char *more = arena_alloc(j->a, room);
-
-		if (j->n)
-			memcpy(more, j->text, j->n);
-		j->text = more;
-		j->room = room;
-	}
-	memcpy(j->text + j->n, s, n);
-	j->n += n;
-	j->text[j->n] = '\0';
-}
-
 void json_out_text(struct json_out *j, const char *s)
 {
-	put(j, s, strlen(s));
+	arena_text_put(&j->text, (struct span) { s, strlen(s) });
 }
 
 static void json_out_quoted(struct json_out *j, const char *s)
@@ -32,7 +16,7 @@ static void json_out_quoted(struct json_out *j, const char *s)
 		const unsigned char c = (unsigned char)*s;
 
 		if (c >= 0x20 && c != 0x7f && c != '"' && c != '\\') {
-			put(j, s, 1);
+			arena_text_put(&j->text, (struct span) { s, 1 });
 			continue;
 		}
 		(void)snprintf(escaped, sizeof escaped, "\\u%04x", c);

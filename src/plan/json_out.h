@@ -2,12 +2,11 @@
 #ifndef STOCKADE_PLAN_JSON_OUT_H
 #define STOCKADE_PLAN_JSON_OUT_H
 
+#include "base/arena_text.h"
 #include "plan/manifest.h"
 
 struct json_out {
-	struct arena *a;
-	char *text;
-	size_t n, room;
+	struct arena_text text;
 	bool comma; /* something stands before on this level */
 };
 

@@ -30,7 +30,7 @@ static size_t count_of(const char *const *list)
 
 static void put_number(struct json_out *j, const char *key, uint64_t n)
 {
-	json_out_bare(j, key, arena_printf(j->a, "%llu", (unsigned long long)n));
+	json_out_bare(j, key, arena_printf(j->text.arena, "%llu", (unsigned long long)n));
 }
 
 static void put_limit(struct json_out *j, const char *type, uint64_t soft, uint64_t hard)
@@ -135,7 +135,7 @@ static void put_linux(struct json_out *j, const struct oci_container *c)
 
 const char *plan_oci_config(const struct oci_container *c, struct arena *a)
 {
-	struct json_out j = { .a = a };
+	struct json_out j = { .text.arena = a };
 
 	json_out_text(&j, "{");
 	json_out_string(&j, "ociVersion", "1.0.2");
@@ -147,16 +147,16 @@ const char *plan_oci_config(const struct oci_container *c, struct arena *a)
 	put_mounts(&j);
 	put_linux(&j, c);
 	json_out_text(&j, "}\n");
-	return j.text;
+	return j.text.p;
 }
 
 const char *plan_oci_process(const struct oci_process *p, struct arena *a)
 {
-	struct json_out j = { .a = a };
+	struct json_out j = { .text.arena = a };
 
 	put_process(&j, NULL, p);
 	json_out_text(&j, "\n");
-	return j.text;
+	return j.text.p;
 }
 
 /* --- command lines --- */

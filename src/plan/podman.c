@@ -19,9 +19,9 @@ static const char *source_of(const struct rendering *r, const struct volume_moun
 {
 	const struct volume *v = pod_volume(r->pod->pod, m->volume);
 	const char *base =
-		v && v->kind == VOLUME_HOST_PATH ? v->path : arena_printf(r->j.a, "%s/volumes/%s", r->how->dir, m->volume);
+		v && v->kind == VOLUME_HOST_PATH ? v->path : arena_printf(r->j.text.arena, "%s/volumes/%s", r->how->dir, m->volume);
 
-	return m->sub_path ? arena_printf(r->j.a, "%s/%s", base, m->sub_path) : base;
+	return m->sub_path ? arena_printf(r->j.text.arena, "%s/%s", base, m->sub_path) : base;
 }
 
 static bool read_only(const struct rendering *r, const struct volume_mount *m)
@@ -49,7 +49,7 @@ enum { OWN_FILES = sizeof own_files / sizeof own_files[0] };
 static void put_mount(struct rendering *r, const struct volume_mount *m, bool ro)
 {
 	json_out_open(&r->j, NULL, "{");
-	json_out_string(&r->j, "name", arena_printf(r->j.a, "m%u", r->mounts++));
+	json_out_string(&r->j, "name", arena_printf(r->j.text.arena, "m%u", r->mounts++));
 	json_out_string(&r->j, "mountPath", m->path);
 	if (ro)
 		json_out_bare(&r->j, "readOnly", "true");
@@ -59,7 +59,7 @@ static void put_mount(struct rendering *r, const struct volume_mount *m, bool ro
 static void put_volume(struct rendering *r, const char *path)
 {
 	json_out_open(&r->j, NULL, "{");
-	json_out_string(&r->j, "name", arena_printf(r->j.a, "m%u", r->mounts++));
+	json_out_string(&r->j, "name", arena_printf(r->j.text.arena, "m%u", r->mounts++));
 	json_out_open(&r->j, "hostPath", "{");
 	json_out_string(&r->j, "path", path);
 	json_out_close(&r->j, "}");
@@ -84,7 +84,7 @@ static void container_volumes(struct rendering *r, const struct container *c)
 		put_volume(r, source_of(r, &c->mounts[i]));
 	for (size_t i = 0; i < OWN_FILES; i++)
 		if (!mounts_at(c, own_files[i].path))
-			put_volume(r, arena_printf(r->j.a, "%s/%s", r->how->dir, own_files[i].volume));
+			put_volume(r, arena_printf(r->j.text.arena, "%s/%s", r->how->dir, own_files[i].volume));
 }
 
 /* --- containers --- */
@@ -92,7 +92,7 @@ static void container_volumes(struct rendering *r, const struct container *c)
 static void environment(struct rendering *r, const struct container *c)
 {
 	struct pair *proxies;
-	const size_t count = plan_proxy_env(r->plan, c, r->j.a, &proxies);
+	const size_t count = plan_proxy_env(r->plan, c, r->j.text.arena, &proxies);
 
 	json_out_open(&r->j, "env", "[");
 	for (size_t i = 0; i < count + c->env_count; i++) {
@@ -118,9 +118,9 @@ static void security(struct rendering *r, const struct container *c)
 	json_out_close(j, "]");
 	json_out_close(j, "}");
 	if (c->run_as_user >= 0)
-		json_out_bare(j, "runAsUser", arena_printf(j->a, "%lld", (long long)c->run_as_user));
+		json_out_bare(j, "runAsUser", arena_printf(j->text.arena, "%lld", (long long)c->run_as_user));
 	if (c->run_as_group >= 0)
-		json_out_bare(j, "runAsGroup", arena_printf(j->a, "%lld", (long long)c->run_as_group));
+		json_out_bare(j, "runAsGroup", arena_printf(j->text.arena, "%lld", (long long)c->run_as_group));
 	if (c->read_only_root)
 		json_out_bare(j, "readOnlyRootFilesystem", "true");
 	json_out_close(j, "}");
@@ -135,9 +135,9 @@ static void resources(struct rendering *r, const struct container *c)
 	json_out_open(j, "resources", "{");
 	json_out_open(j, "limits", "{");
 	if (c->memory_limit)
-		json_out_string(j, "memory", arena_printf(j->a, "%llu", (unsigned long long)c->memory_limit));
+		json_out_string(j, "memory", arena_printf(j->text.arena, "%llu", (unsigned long long)c->memory_limit));
 	if (c->cpu_limit_milli)
-		json_out_string(j, "cpu", arena_printf(j->a, "%um", c->cpu_limit_milli));
+		json_out_string(j, "cpu", arena_printf(j->text.arena, "%um", c->cpu_limit_milli));
 	json_out_close(j, "}");
 	json_out_close(j, "}");
 }
@@ -225,7 +225,8 @@ static void metadata(struct rendering *r)
 	own_marks(r);
 	/* Otherwise Podman runs init containers at the first start only. */
 	json_out_string(j, "io.podman.annotations.init.container.type", "always");
-	json_out_string(j, "seccomp.security.alpha.kubernetes.io/pod", arena_printf(j->a, "localhost/%s", r->how->seccomp));
+	json_out_string(j, "seccomp.security.alpha.kubernetes.io/pod",
+			arena_printf(j->text.arena, "localhost/%s", r->how->seccomp));
 	json_out_close(j, "}");
 	json_out_close(j, "}");
 }
@@ -247,7 +248,7 @@ static const char *restarts(const struct rendering *r)
 
 const char *plan_podman(const struct plan *p, const struct plan_pod *pod, const struct podman_pod *how, struct arena *a)
 {
-	struct rendering r = { .j = { .a = a }, .plan = p, .pod = pod, .how = how };
+	struct rendering r = { .j.text.arena = a, .plan = p, .pod = pod, .how = how };
 
 	json_out_text(&r.j, "{");
 	json_out_string(&r.j, "apiVersion", "v1");
@@ -260,7 +261,7 @@ const char *plan_podman(const struct plan *p, const struct plan_pod *pod, const 
 	volumes(&r);
 	json_out_close(&r.j, "}");
 	json_out_text(&r.j, "}\n");
-	return r.j.text;
+	return r.j.text.p;
 }
 
 /* --- what is said about it --- */

@@ -13,6 +13,9 @@
 
 _Static_assert((int)BRIDGE_MAC == (int)RTNL_MAC && (int)BRIDGE_DEVICE == (int)IF_NAMESIZE, "one size");
 
+/* As every pod sees it, in each form of network. */
+static const struct ip_addr gate = { .family = 4, .bytes = { 198, 18, 0, 1 } };
+
 /* Errands are run in a child; this is what it shares with its parent. */
 struct job {
 	const struct bridge_wire *wire;
@@ -202,7 +205,6 @@ static int check_address(const struct bridge_wire *w, const struct ip_addr *a, s
 
 static int set_up_pod(struct rtnl *r, const struct job *j, int device, struct err *err)
 {
-	static const struct ip_addr gate = { .family = 4, .bytes = { 198, 18, 0, 1 } };
 
 	if (rtnl_up(r, RTNL_LO) < 0)
 		return err_errno(err, "cannot bring up lo");
@@ -257,7 +259,6 @@ int bridge_ends_adopt_pod(int netns, const struct bridge_wire *w, const struct p
 
 static int adopt_gate(void *arg, int *ret_fds, struct err *err)
 {
-	static const struct ip_addr gate = { .family = 4, .bytes = { 198, 18, 0, 1 } };
 	struct job *j = arg;
 	struct rtnl r;
 	struct rtnl_device d;
