@@ -14,7 +14,7 @@
 #include "engine/pods.h"
 #include "engine/runtime.h"
 
-enum { REPLACE_MS = 10000, WORKERS_MAX = 256 };
+enum { REPLACE_MS = 10000, GATE_CHANGE_MS = 30000, WORKERS_MAX = 256 };
 
 struct apply {
 	struct apply *next;
@@ -25,7 +25,9 @@ struct apply {
 	char dns[HOUSE_DNS][HOUSE_DNS_TEXT];
 	unsigned workers;
 	struct gate_limits limits;
-	bool gate_waits; /* the gate's pod is being started */
+	bool gate_waits;      /* the gate's pod is being started, or HAProxy takes other options */
+	uint64_t gate_change; /* HAProxy's, that brings them; 0: none */
+	struct timer gate_patience;
 	bool host_root, begun, bridge, haproxy;
 	const struct pod_engine *engine;
 	struct oci_runtime runtime; /* its path is "" where none is asked for */
@@ -106,6 +108,7 @@ void plan_ref_drop(struct plan_ref *r)
 
 static void apply_free(struct apply *a)
 {
+	loop_timer_cancel(a->house->loop, &a->gate_patience);
 	plan_ref_drop(a->plan);
 	free(a);
 }
@@ -156,6 +159,32 @@ void apply_on_gate(struct house *h, const struct err *why)
 		add_problem(a, why);
 	if (a->unsettled)
 		settled_one(a);
+}
+
+void apply_on_haproxy(struct house *h, uint64_t change)
+{
+	if (h->applies && h->applies->gate_change && h->applies->gate_change <= change)
+		apply_on_gate(h, NULL);
+}
+
+static void gate_change_late(struct timer *t)
+{
+	const struct apply *a = (struct apply *)((char *)t - offsetof(struct apply, gate_patience));
+	struct err why = { 0 };
+
+	(void)err_set(&why, ERR_FAULT,
+		      "HAProxy does not serve with the new options after %d s; it goes on trying, see supervisor.log",
+		      GATE_CHANGE_MS / 1000);
+	apply_on_gate(a->house, &why);
+}
+
+/* Until then the one before decides, and asks the DNS servers before. */
+static void wait_for_haproxy(struct apply *a)
+{
+	a->gate_waits = true;
+	a->gate_change = haproxy_change(&a->house->haproxy);
+	a->gate_patience.expired = gate_change_late;
+	loop_timer_set(a->house->loop, &a->gate_patience, GATE_CHANGE_MS);
 }
 
 /* --- the pods --- */
@@ -361,7 +390,7 @@ static int set_gate(struct apply *a, struct err *err)
 		client_line(h, a->client, "gate: started anew with other options");
 		child_signal(&h->gate.child, SIGKILL);
 		if (h->gate.haproxy)
-			(void)haproxy_change(&h->haproxy);
+			wait_for_haproxy(a);
 	}
 	return h->podman.bridge.on ? bridge_gate_start(h, a->plan, a->client, &a->gate_waits, err) : 0;
 }

@@ -12,6 +12,8 @@ void apply_ask(struct house *h, uint64_t client, const json_t *request);
 void apply_on_look(struct house *h, unsigned number);
 /* The gate's pod, which it has begun to start, runs (NULL), or does not. */
 void apply_on_gate(struct house *h, const struct err *why);
+/* HAProxy serves this change, and all before it. */
+void apply_on_haproxy(struct house *h, uint64_t change);
 /* How many pods of the plan do not run as it says, plus those that run and are not in it. */
 size_t apply_differences(struct house *h, const struct plan *p);
 /* Those that have not begun are answered with an error; one at work ends by itself when its pods are stopped. */

@@ -179,7 +179,10 @@ static void on_haproxy_adopted(struct haproxy *x, uint64_t generation, const cha
 
 static void on_haproxy_served(struct haproxy *x, uint64_t change)
 {
-	gate_link_haproxy_served(&((struct house *)((char *)x - offsetof(struct house, haproxy)))->gate, change);
+	struct house *h = (struct house *)((char *)x - offsetof(struct house, haproxy));
+
+	gate_link_haproxy_served(&h->gate, change);
+	apply_on_haproxy(h, change);
 }
 
 static void lists_changed(struct watch *w)

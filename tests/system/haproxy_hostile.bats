@@ -9,6 +9,8 @@ setup_file() {
 	export ARRIVED=$LAB_DIR/arrived
 	"$top/tests/lab/lab" exec "$LAB" --in internet -- python3 "$top/tests/system/haproxy_shapes.py" origin "$ARRIVED" >"$LAB_DIR/origin.out" 2>&1 3>&- &
 	echo $! >"$LAB_DIR/hostile-origin.run"
+	"$top/tests/lab/lab" exec "$LAB" --in internet -- python3 "$top/tests/system/dns.py" 20.10.0.53 5354 "$LAB_DIR/held" >"$LAB_DIR/dns.out" 2>&1 3>&- &
+	echo $! >"$LAB_DIR/hostile-dns.run"
 	list googleapis.com
 	up --gate haproxy >&2
 }
@@ -152,10 +154,17 @@ logged_as_mismatch() { [ "$(lines_of '"host":"own.googleapis.com".*"verdict":"de
 	wait_for 5 reached v6only.googleapis.com
 }
 
+@test "once up is done with other options nothing is decided by those before it" {
+	for i in 1 2 3; do
+		up --gate haproxy --dns 20.10.0.53:5354
+		reached "ip-142-250-74-59.of$i.googleapis.com" # a name that this server alone has
+		up --gate haproxy
+		[[ $(fetch "ip-142-250-74-59.again$i.googleapis.com") == *resolve-failed* ]]
+	done
+}
+
 @test "a request that waits for its name while the list changes is not decided by the old one" {
 	held=$LAB_DIR/held
-	"$top/tests/lab/lab" exec "$LAB" --in internet -- python3 "$top/tests/system/dns.py" 20.10.0.53 5354 "$held" >"$LAB_DIR/dns.out" 2>&1 3>&- &
-	echo $! >"$LAB_DIR/hostile-dns.run"
 	up --gate haproxy --dns 20.10.0.53:5354
 	wait_for 10 reached storage.googleapis.com
 	for change in true 'sk reload'; do
