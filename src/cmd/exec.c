@@ -16,7 +16,7 @@
 #include "cmd/target.h"
 #include "engine/control.h"
 #include "engine/runtime.h"
-#include "engine/terminal.h"
+#include "process/terminal.h"
 #include "pod/container.h"
 #include "pod/keeper.h"
 

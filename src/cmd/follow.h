@@ -1,5 +1,5 @@
 /* Files that grow, line by line: what is there, and what is still being written. A file that is renamed to FILE.1 and begun anew
- * (engine/container_log.h) is followed across. */
+ * (process/container_log.h) is followed across. */
 #ifndef STOCKADE_CMD_FOLLOW_H
 #define STOCKADE_CMD_FOLLOW_H
 

@@ -17,7 +17,7 @@
 #include "config/project.h"
 #include "config/utf8.h"
 #include "engine/control.h"
-#include "engine/owner.h"
+#include "process/owner.h"
 #include "engine/podman_files.h"
 #include "engine/runtime.h"
 #include "plan/unit.h"

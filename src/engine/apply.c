@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "config/project.h"
 #include "engine/bridge.h"
 #include "engine/podman.h"
 #include "engine/pods.h"
@@ -47,63 +46,6 @@ struct change {
 
 static void begin(struct apply *a);
 
-/* --- the plan --- */
-
-static int put_real_paths(struct manifest *m, const json_t *volumes, struct arena *arena, struct err *err)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < m->pod_count; i++) {
-		for (size_t k = 0; k < m->pods[i].volume_count; k++) {
-			struct volume *v = &m->pods[i].volumes[k];
-
-			if (v->kind != VOLUME_HOST_PATH)
-				continue;
-			const char *path = json_string_value(json_array_get(volumes, n++));
-
-			if (!path)
-				return err_set(err, ERR_FAULT, "the loader judged fewer volumes than there are");
-			v->path = arena_strdup(arena, path);
-		}
-	}
-	return n == json_array_size(volumes) ? 0 : err_set(err, ERR_FAULT, "the loader judged more volumes than there are");
-}
-
-struct plan_ref *plan_ref_make(const struct loaded *l, const char *manifest, struct err *err)
-{
-	struct plan_ref *r = calloc(1, sizeof *r);
-	struct manifest *m;
-
-	if (!r) {
-		(void)err_set(err, ERR_FAULT, "out of memory");
-		return NULL;
-	}
-	r->refs = 1;
-	const struct span text = { arena_span(&r->arena, l->text), l->text.n };
-
-	if (config_load_text(text, manifest, &r->arena, &m, err) < 0 ||
-	    put_real_paths(m, json_object_get(l->report, "volumes"), &r->arena, err) < 0) {
-		plan_ref_drop(r);
-		return NULL;
-	}
-	r->plan = plan_make(m, &r->arena);
-	return r;
-}
-
-struct plan_ref *plan_ref_take(struct plan_ref *r)
-{
-	r->refs++;
-	return r;
-}
-
-void plan_ref_drop(struct plan_ref *r)
-{
-	if (!r || --r->refs)
-		return;
-	arena_free(&r->arena);
-	free(r);
-}
-
 /* --- its end --- */
 
 static void apply_free(struct apply *a)
@@ -132,10 +74,10 @@ static void finish(struct apply *a)
 				  h->reload.in_force ? h->reload.in_force->hash : "");
 
 	h->applies = a->next;
-	client_done(h, a->client, reply, a->problems.class ? &a->problems : NULL, NULL, 0);
+	client_done(&h->clients, a->client, reply, a->problems.class ? &a->problems : NULL, NULL, 0);
 	/* A first one that came to nothing leaves nothing behind. */
 	if (h->reload.generation == 0 && !h->applies)
-		house_leave(h, 0);
+		h->leave(h, 0);
 	apply_free(a);
 	if (h->applies)
 		begin(h->applies);
@@ -197,10 +139,10 @@ static void change_done(struct change *c, const char *done, const struct err *wh
 	if (why) {
 		shown = *why;
 		(void)err_wrap(&shown, "pod %s", c->name);
-		client_line(a->house, a->client, "pod %s: not started", c->name);
+		client_line(&a->house->clients, a->client, "pod %s: not started", c->name);
 		add_problem(a, &shown);
 	} else {
-		client_line(a->house, a->client, "pod %s: %s", c->name, done);
+		client_line(&a->house->clients, a->client, "pod %s: %s", c->name, done);
 	}
 	free(c);
 	settled_one(a);
@@ -275,7 +217,7 @@ static void reconcile_old(struct apply *a)
 			continue;
 		if (to && same(p, to)) {
 			pod_keep(p, a->plan, to);
-			client_line(a->house, a->client, "pod %s: unchanged", p->name);
+			client_line(&a->house->clients, a->client, "pod %s: unchanged", p->name);
 			continue;
 		}
 		struct change *c = change_new(a, p->name, to, to != NULL);
@@ -321,7 +263,7 @@ size_t apply_differences(struct house *h, const struct plan *p)
 static void show(struct apply *a, const json_t *lines)
 {
 	for (size_t i = 0; i < json_array_size(lines); i++)
-		client_line(a->house, a->client, "%s", json_string_value(json_array_get(lines, i)));
+		client_line(&a->house->clients, a->client, "%s", json_string_value(json_array_get(lines, i)));
 }
 
 /* A limit that nobody would keep is not taken. */
@@ -387,7 +329,7 @@ static int set_gate(struct apply *a, struct err *err)
 		gate_link_start(&h->gate);
 		gate_link_log(&h->gate, h->decisions);
 	} else if (other && !h->podman.bridge.on) {
-		client_line(h, a->client, "gate: started anew with other options");
+		client_line(&h->clients, a->client, "gate: started anew with other options");
 		child_signal(&h->gate.child, SIGKILL);
 		if (h->gate.haproxy)
 			wait_for_haproxy(a);
@@ -464,8 +406,8 @@ static void on_published(struct reload_request *r, const struct reload_outcome *
 		finish(a);
 		return;
 	}
-	client_line(a->house, a->client, "policy: generation %llu is in force, hash %.12s%s", (unsigned long long)o->generation,
-		    o->hash, o->changed ? "" : ", unchanged");
+	client_line(&a->house->clients, a->client, "policy: generation %llu is in force, hash %.12s%s",
+		    (unsigned long long)o->generation, o->hash, o->changed ? "" : ", unchanged");
 	if (a->engine == &engine_podman)
 		a->look = podman_look(a->house);
 	else
@@ -564,7 +506,7 @@ void apply_ask(struct house *h, uint64_t client, const json_t *request)
 	if (a)
 		*a = (struct apply) { .house = h, .client = client };
 	if (!a || read_request(a, request, &err) < 0) {
-		client_done(h, client, NULL, &err, NULL, 0);
+		client_done(&h->clients, client, NULL, &err, NULL, 0);
 		free(a);
 		return;
 	}
@@ -587,7 +529,7 @@ void apply_cancel(struct house *h)
 			continue;
 		}
 		*at = a->next;
-		client_done(h, a->client, NULL, &why, NULL, 0);
+		client_done(&h->clients, a->client, NULL, &why, NULL, 0);
 		apply_free(a);
 	}
 }

@@ -15,11 +15,6 @@ static struct bridge *bridge_of(const struct live_pod *p)
 	return &p->house->podman.bridge;
 }
 
-bool bridge_is_gate(const struct live_pod *p)
-{
-	return p->podman.bridge.is_gate;
-}
-
 /* --- jails --- */
 
 static int put_up(void *arg, int *ret_fds, struct err *err)

@@ -14,9 +14,9 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "engine/apply.h"
 #include "engine/bridge.h"
 #include "engine/podman.h"
+#include "engine/pods.h"
 #include "guard/fdpass.h"
 #include "net/own.h"
 #include "net/resolve.h"
@@ -128,7 +128,7 @@ int bridge_prepare(struct house *h, uint64_t client, struct err *err)
 	    gate_image_ensure(&like, h->podman.dir, &b->image, err) < 0 || open_channel(h, err) < 0)
 		return -1;
 	if (b->image.built)
-		client_line(h, client, "gate: image %s built here, %llu bytes in %u ms", b->image.name, b->image.bytes,
+		client_line(&h->clients, client, "gate: image %s built here, %llu bytes in %u ms", b->image.name, b->image.bytes,
 			    b->image.ms);
 	b->ready = true;
 	return 0;
@@ -208,10 +208,8 @@ static void settled(void *arg, const struct err *why)
 	if (why) {
 		shown = *why;
 		(void)err_wrap(&shown, "the gate's pod");
-		reload_give_up(h, &shown);
 	}
-	podman_gate_settled(h, why ? &shown : NULL);
-	apply_on_gate(h, why ? &shown : NULL);
+	h->podman.bridge.gate_settled(h, why ? &shown : NULL);
 }
 
 static int start(struct house *h, struct plan_ref *plan, const struct plan_pod *planned, struct err *err)
@@ -260,7 +258,7 @@ int bridge_gate_start(struct house *h, struct plan_ref *plan, uint64_t client, b
 	*ret_begun = true;
 	if (!b->gate)
 		return start(h, plan, planned, err);
-	client_line(h, client, "gate: its pod is started anew");
+	client_line(&h->clients, client, "gate: its pod is started anew");
 	plan_ref_drop(b->wants_plan);
 	b->wants = planned;
 	b->wants_plan = plan_ref_take(plan);
@@ -274,7 +272,7 @@ static void let_go(struct house *h)
 
 	loop_timer_cancel(h->loop, &b->hold);
 	if (b->held)
-		client_done(h, b->held, NULL, NULL, NULL, 0);
+		client_done(&h->clients, b->held, NULL, NULL, NULL, 0);
 	b->held = 0;
 }
 

@@ -10,6 +10,7 @@
 
 enum { BRIDGE_NAMES = 8 };
 
+struct house;
 struct live_pod;
 
 struct bridge { /* in struct podman */
@@ -19,11 +20,13 @@ struct bridge { /* in struct podman */
 	json_t *others;                   /* networks of Podman's that are not the project's, as it tells them */
 	char outer_device[BRIDGE_DEVICE]; /* in the namespace of the gate's pod */
 	struct gate_image image;
-	char infra[72];               /* the container that holds that namespace, once the gate's pod runs */
-	char channel[PODMAN_PATH];    /* the directory with the gate's socket */
-	struct source listener;       /* that socket */
-	unsigned workers;             /* of the gate */
-	struct live_pod *gate;        /* NULL: none */
+	char infra[72];            /* the container that holds that namespace, once the gate's pod runs */
+	char channel[PODMAN_PATH]; /* the directory with the gate's socket */
+	struct source listener;    /* that socket */
+	unsigned workers;          /* of the gate */
+	struct live_pod *gate;     /* NULL: none */
+	/* set by the owner: it runs (NULL), or does not */
+	void (*gate_settled)(struct house *h, const struct err *why);
 	struct timer hold;            /* a gate that ends soon is not let start at once */
 	uint64_t held;                /* the hook that waits, a client; 0: none */
 	const struct plan_pod *wants; /* the gate's pod as it is to be started when the old one has gone; NULL: none */

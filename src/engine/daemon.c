@@ -9,12 +9,16 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "engine/child.h"
+#include "process/child.h"
 #include "engine/control.h"
+#include "engine/launch.h"
+#include "engine/podman.h"
+#include "process/run_dir.h"
+#include "process/stale.h"
 #include "engine/supervisor.h"
 #include "guard/guard.h"
 
-enum { TRIES = 200, PAUSE_MS = 50, READY_MS = 15000 };
+enum { TRIES = 200, PAUSE_MS = 50, READY_MS = 15000, EMPTY_MS = 3000 };
 
 static bool runs(const char *project, struct err *err)
 {
@@ -126,4 +130,32 @@ int supervisor_ensure(const char *project, struct err *err)
 		(void)nanosleep(&pause, NULL);
 	}
 	return -1;
+}
+
+/* --- what one has left behind --- */
+
+int supervisor_clean_stale(const char *project, struct err *err)
+{
+	char path[512], prefix[LAUNCH_CGROUP_PREFIX];
+
+	if (control_run_dir(project, path, sizeof path, err) < 0)
+		return -1;
+	FD_CLOSE int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (dir < 0 && errno != ENOENT)
+		return err_errno(err, "%s", path);
+	FD_CLOSE int lock = dir < 0 ? -1 : run_dir_lock(dir, path, err);
+
+	if (dir >= 0 && lock < 0)
+		return -1;
+	if (podman_sweep(project, err) < 0)
+		return -1;
+	launch_cgroup_prefix(project, prefix);
+	const unsigned left = stale_cgroups_remove(prefix, NULL, EMPTY_MS);
+
+	if (left)
+		return err_set(err, ERR_FAULT, "%u cgroups named %s... still have processes; end these and try again", left,
+			       prefix);
+	stale_runs_remove();
+	return dir < 0 ? 0 : run_dir_remove(path, err);
 }

@@ -4,7 +4,7 @@
 #define STOCKADE_ENGINE_GATE_IMAGE_H
 
 #include "base/err.h"
-#include "engine/program.h"
+#include "process/program.h"
 
 enum { GATE_IMAGE_NAME = 96 };
 

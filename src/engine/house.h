@@ -3,12 +3,12 @@
 #define STOCKADE_ENGINE_HOUSE_H
 
 #include "base/arena.h"
-#include "engine/gate_link.h"
+#include "engine/clients.h"
+#include "gates/gate_link.h"
 #include "engine/loader.h"
 #include "engine/podman_life.h"
 #include "engine/reload.h"
-#include "engine/serve.h"
-#include "engine/watch.h"
+#include "process/watch.h"
 #include "plan/oci.h"
 #include "plan/plan.h"
 
@@ -47,20 +47,23 @@ struct house {
 
 	struct reload reload;
 	struct watch watch;
-	struct serve serve;
+	struct clients clients;
+	struct timer status;             /* how long ps waits for the gate */
 	const struct pod_engine *engine; /* NULL before the first apply */
 	struct oci_runtime runtime;      /* of the built-in engine; its path is "" where containers are started directly */
 	struct podman podman;
 	struct live_pod *pods;
 	struct apply *applies; /* the first is at work */
 
+	/* Set by the owner. Stops every pod and then everything; the loop ends when all is gone. Again: the shorter time counts. */
+	void (*leave)(struct house *h, unsigned timeout_ms);
 	bool leaving; /* on its way down: nothing new is begun */
 	struct deferred left;
 };
 
-/* Stops every pod and then everything; the loop ends when all is gone. Again: the shorter time counts. */
-void house_leave(struct house *h, unsigned timeout_ms);
-/* To be called when a pod has gone. */
+/* To be called when a pod has gone: the loop ends with the last one of a project that is on its way down. */
 void house_pod_gone(struct house *h);
+/* A command of Podman for this project. argv: NULL-terminated, with "podman". */
+struct program podman_program(const struct house *h, const char *const *argv, unsigned limit_ms);
 
 #endif

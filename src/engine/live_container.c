@@ -166,12 +166,22 @@ static pid_t start_program(struct live_container *c, struct launch *l, struct er
 	return pid;
 }
 
+void live_container_launch(const struct live_pod *p, struct launch_pod *ret)
+{
+	*ret = (struct launch_pod) { .project = p->house->project,
+				     .volume_dir = p->volume_dir,
+				     .plan = p->plan->plan,
+				     .pod = p->planned,
+				     .walls = &p->walls,
+				     .runtime = p->house->runtime.path[0] ? &p->house->runtime : NULL };
+}
+
 int live_container_start(struct live_container *c, struct err *err)
 {
 	struct launch_pod pod;
 	struct launch l;
 
-	pod_launch(c->pod, &pod);
+	live_container_launch(c->pod, &pod);
 	if (launch_prepare(&l, &pod, c->planned, err) < 0)
 		return -1;
 	const pid_t pid = start_program(c, &l, err);

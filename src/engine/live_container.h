@@ -2,7 +2,8 @@
 #ifndef STOCKADE_ENGINE_LIVE_CONTAINER_H
 #define STOCKADE_ENGINE_LIVE_CONTAINER_H
 
-#include "engine/pods.h"
+#include "engine/launch.h"
+#include "engine/live.h"
 
 enum { RESTART_FIRST_MS = 200, RESTART_MAX_MS = 30000, RESTART_STEADY_MS = 10000 };
 
@@ -21,5 +22,7 @@ json_t *live_container_describe(const struct live_container *c);
 bool restart_wanted(enum restart_policy policy, int exit_code);
 /* How long to wait after so many failures in a row (from 1). */
 uint32_t restart_wait_ms(unsigned failures);
+/* What a container of the pod is started with. */
+void live_container_launch(const struct live_pod *p, struct launch_pod *ret);
 
 #endif

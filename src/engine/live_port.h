@@ -2,7 +2,7 @@
 #ifndef STOCKADE_ENGINE_LIVE_PORT_H
 #define STOCKADE_ENGINE_LIVE_PORT_H
 
-#include "engine/pods.h"
+#include "engine/live.h"
 
 enum { PORT_AGAIN_MS = 1000 };
 

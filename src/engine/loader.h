@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "base/arena.h"
-#include "engine/child.h"
+#include "process/child.h"
 
 /* What a load gave. Whoever gets it owns it: loaded_free. */
 struct loaded {

@@ -13,17 +13,11 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "engine/apply.h"
 #include "engine/bridge.h"
 #include "engine/live_container.h"
-#include "engine/run_dir.h"
+#include "process/run_dir.h"
 
 enum { INIT_FIXED_MAJOR = 4, INIT_FIXED_MINOR = 6 };
-
-struct program podman_program(const struct house *h, const char *const *argv, unsigned limit_ms)
-{
-	return (struct program) { .argv = argv, .env = h->podman.env, .mounts = h->host_mounts, .limit_ms = limit_ms };
-}
 
 /* --- the beginning --- */
 
@@ -58,7 +52,7 @@ static int judge(struct house *h, const struct plan *p, uint64_t client, struct 
 		if (why)
 			rc = err_set(err, ERR_INPUT, "pod %s: %s", p->pods[i].pod->name, why);
 		else if (note)
-			client_line(h, client, "pod %s: %s", p->pods[i].pod->name, note);
+			client_line(&h->clients, client, "pod %s: %s", p->pods[i].pod->name, note);
 	}
 	arena_free(&a);
 	return rc;
@@ -72,7 +66,7 @@ int podman_prepare(struct house *h, const struct plan *p, uint64_t client, struc
 		return -1;
 	(void)snprintf(h->podman.env, sizeof h->podman.env, "CONTAINERS_CONF=%s/containers.conf", h->podman.dir);
 	if (!h->podman.ready)
-		client_line(h, client, "engine: Podman; its settings and hook for this project are in %s", h->podman.dir);
+		client_line(&h->clients, client, "engine: Podman; its settings and hook for this project are in %s", h->podman.dir);
 	h->podman.ready = true;
 	return h->podman.bridge.on ? bridge_prepare(h, client, err) : 0;
 }
@@ -221,14 +215,6 @@ static void note_strangers(struct house *h, const json_t *all)
 	h->podman.strangers = list;
 }
 
-/* Pods first: what they find is shown then. */
-static void tell(struct house *h, unsigned number)
-{
-	podman_on_look(h, number);
-	apply_on_look(h, number);
-	serve_on_look(h, number);
-}
-
 static void note(struct house *h, const char *out, const char *problem)
 {
 	json_t *all = problem[0] ? NULL : json_loads(out, 0, NULL);
@@ -252,7 +238,7 @@ static void on_looked(struct program_call *call, int code, const char *out, cons
 	note(h, out, code == 0 ? "" : errors[0] ? errors : "it did not end in time");
 	if (h->podman.look_again)
 		begin_look(h);
-	tell(h, number);
+	h->podman.looked(h, number);
 }
 
 static void begin_look(struct house *h)
@@ -276,7 +262,7 @@ static void not_looked(struct timer *t)
 {
 	struct house *h = (struct house *)((char *)t - offsetof(struct house, podman.not_looked));
 
-	tell(h, h->podman.looks);
+	h->podman.looked(h, h->podman.looks);
 }
 
 unsigned podman_look(struct house *h)

@@ -5,8 +5,7 @@
 #ifndef STOCKADE_ENGINE_PODMAN_H
 #define STOCKADE_ENGINE_PODMAN_H
 
-#include "engine/house.h"
-#include "engine/pods.h"
+#include "engine/live.h"
 
 enum { PODMAN_QUICK_MS = 30000, PODMAN_PLAY_MS = 300000 };
 /* A removal fails when Podman itself, in another process, still cleans up after a container; the next one does not. */
@@ -20,13 +19,13 @@ void podman_attach(struct house *h, uint64_t client, const char *pod, const char
 /* All hooks of the pod that wait: yes (NULL), or why not. */
 void podman_answer_hooks(struct live_pod *p, const struct err *why);
 /* Asks Podman what runs, and notes it in the pods' containers. Looks are numbered; this returns the number of the first one that begins
- * from now on. When it is over all are told who may wait for it: podman_on_look, apply_on_look, serve_on_look. */
+ * from now on. When it is over, `looked` is told. */
 unsigned podman_look(struct house *h);
 void podman_on_look(struct house *h, unsigned number);
+/* --network bridge: the gate's pod runs (NULL), or does not; for the pods that wait for it. */
+void podman_gate_settled(struct house *h, const struct err *why);
 /* A process of the container that runs, and its ids; -1 when it is not what it was. */
 int podman_pidfd(const struct live_container *c, uid_t *ret_uid, gid_t *ret_gid, struct err *err);
-/* A command of Podman for this project. argv: NULL-terminated, with "podman". */
-struct program podman_program(const struct house *h, const char *const *argv, unsigned limit_ms);
 /* Of a project without a supervisor: what Podman still has of it, and its files. */
 int podman_sweep(const char *project, struct err *err);
 void podman_end(struct house *h);

@@ -8,13 +8,14 @@
 #include "base/log.h"
 #include "engine/bridge.h"
 #include "engine/podman.h"
+#include "engine/pods.h"
 
 void podman_answer_hooks(struct live_pod *p, const struct err *why)
 {
 	loop_timer_cancel(p->house->loop, &p->podman.patience);
 	for (size_t i = 0; i < PODMAN_WAITERS; i++) {
 		if (p->podman.waiters[i])
-			client_done(p->house, p->podman.waiters[i], NULL, why, NULL, 0);
+			client_done(&p->house->clients, p->podman.waiters[i], NULL, why, NULL, 0);
 		p->podman.waiters[i] = 0;
 	}
 }
@@ -148,5 +149,5 @@ void podman_attach(struct house *h, uint64_t client, const char *pod, const char
 		return;
 	(void)err_wrap(&err, "pod %.80s", pod);
 	log_error("%s", err.text);
-	client_done(h, client, NULL, &err, NULL, 0);
+	client_done(&h->clients, client, NULL, &err, NULL, 0);
 }

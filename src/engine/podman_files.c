@@ -15,7 +15,7 @@
 
 #include "base/fd.h"
 #include "engine/control.h"
-#include "engine/run_dir.h"
+#include "process/run_dir.h"
 #include "guard/guard.h"
 
 enum { NOFILE_MOST = 1048576, NPROC_MOST = 4194304, HOOK_S = 60 };

@@ -6,7 +6,7 @@
 
 #include "engine/bridge_life.h"
 #include "engine/podman_files.h"
-#include "engine/program.h"
+#include "process/program.h"
 
 enum { PODMAN_WAITERS = 16, PODMAN_STARTED = 64 };
 
@@ -21,7 +21,8 @@ struct podman {
 	unsigned looks; /* begun so far */
 	bool look_again;
 	struct timer not_looked;
-	char problem[800]; /* why the last look failed, "" */
+	char problem[800];                                /* why the last look failed, "" */
+	void (*looked)(struct house *h, unsigned number); /* set by the owner: a look is over, and with it all before it */
 	struct bridge bridge;
 	json_t *strangers; /* pods with the project's label that are none of its own, as ps shows them; NULL: none */
 };

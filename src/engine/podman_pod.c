@@ -9,6 +9,7 @@
 #include "engine/live_container.h"
 #include "engine/live_port.h"
 #include "engine/podman.h"
+#include "engine/pods.h"
 #include "engine/volumes.h"
 
 enum { REMOVE_MORE_MS = 30000, ARGS_MOST = 64 };

@@ -220,13 +220,3 @@ json_t *pod_describe(const struct live_pod *p)
 			 ip_format(&p->planned->v6, v6), "attached", (int)(is_attached(p) && !p->outside), "walls",
 			 (int)!p->outside, "wire", bridge_describe(p), "containers", containers);
 }
-
-void pod_launch(const struct live_pod *p, struct launch_pod *ret)
-{
-	*ret = (struct launch_pod) { .project = p->house->project,
-				     .volume_dir = p->volume_dir,
-				     .plan = p->plan->plan,
-				     .pod = p->planned,
-				     .walls = &p->walls,
-				     .runtime = p->house->runtime.path[0] ? &p->house->runtime : NULL };
-}

@@ -4,7 +4,7 @@
 #define STOCKADE_ENGINE_PUBLISH_H
 
 #include "base/err.h"
-#include "engine/child.h"
+#include "process/child.h"
 
 enum { PUBLISH_CONNECTIONS = 512, PUBLISH_UID = 0x6fff0001, PUBLISH_CONNECT_MS = 5000 };
 

@@ -13,9 +13,9 @@
 
 #include "base/fd.h"
 #include "config/utf8.h"
-#include "engine/owner.h"
+#include "process/owner.h"
 #include "engine/pod_walls.h"
-#include "engine/program.h"
+#include "process/program.h"
 #include "pod/netns.h"
 #include "pod/keeper.h"
 

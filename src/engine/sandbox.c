@@ -13,12 +13,12 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "engine/gate_link.h"
+#include "gates/gate_link.h"
 #include "engine/launch.h"
 #include "engine/policy_file.h"
 #include "engine/runtime.h"
-#include "engine/stale.h"
-#include "engine/terminal.h"
+#include "process/stale.h"
+#include "process/terminal.h"
 #include "engine/volumes.h"
 #include "guard/guard.h"
 #include "pod/keeper.h"

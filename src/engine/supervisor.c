@@ -23,8 +23,10 @@
 #include "engine/launch.h"
 #include "engine/podman.h"
 #include "engine/pods.h"
-#include "engine/run_dir.h"
-#include "engine/stale.h"
+#include "engine/reload.h"
+#include "process/run_dir.h"
+#include "engine/serve.h"
+#include "process/stale.h"
 #include "guard/guard.h"
 
 enum { SIGNAL_STOP_MS = 10000, LOG_CHECK_MS = 5000, FIRST_APPLY_MS = 30000, FILES_WANTED = 65536 };
@@ -99,20 +101,7 @@ static void check_logs(struct timer *t)
 
 /* --- the end --- */
 
-static void leave_now(struct deferred *d)
-{
-	loop_stop(((struct house *)((char *)d - offsetof(struct house, left)))->loop);
-}
-
-void house_pod_gone(struct house *h)
-{
-	if (!h->leaving || h->pods || h->left.run)
-		return;
-	h->left.run = leave_now;
-	loop_defer(h->loop, &h->left);
-}
-
-void house_leave(struct house *h, unsigned timeout_ms)
+static void leave(struct house *h, unsigned timeout_ms)
 {
 	struct live_pod *next;
 
@@ -131,10 +120,10 @@ void house_leave(struct house *h, unsigned timeout_ms)
 
 static void unused(struct timer *t)
 {
-	struct supervisor *s = (struct supervisor *)((char *)t - offsetof(struct supervisor, unused));
+	struct house *h = &((struct supervisor *)((char *)t - offsetof(struct supervisor, unused)))->house;
 
-	if (!s->house.applies && s->house.reload.generation == 0)
-		house_leave(&s->house, 0);
+	if (!h->applies && h->reload.generation == 0)
+		leave(h, 0);
 }
 
 /* Everything outside of this process that bears the project's name. */
@@ -185,6 +174,24 @@ static void on_haproxy_served(struct haproxy *x, uint64_t change)
 	apply_on_haproxy(h, change);
 }
 
+/* --- Podman --- */
+
+/* Pods first: what they find is shown then. */
+static void on_looked(struct house *h, unsigned number)
+{
+	podman_on_look(h, number);
+	apply_on_look(h, number);
+	serve_on_look(h, number);
+}
+
+static void on_gate_settled(struct house *h, const struct err *why)
+{
+	if (why)
+		reload_give_up(h, why);
+	podman_gate_settled(h, why);
+	apply_on_gate(h, why);
+}
+
 static void lists_changed(struct watch *w)
 {
 	reload_automatic((struct house *)((char *)w - offsetof(struct house, watch)));
@@ -201,7 +208,7 @@ static void signals_ready(struct source *s, uint32_t events)
 		if (info.ssi_signo == SIGHUP)
 			reload_automatic(&v->house);
 		else
-			house_leave(&v->house, SIGNAL_STOP_MS);
+			leave(&v->house, SIGNAL_STOP_MS);
 	}
 }
 
@@ -284,6 +291,9 @@ static int begin(struct supervisor *s, struct err *err)
 					.path = h->path,
 					.on_adopted = on_haproxy_adopted,
 					.on_served = on_haproxy_served };
+	h->leave = leave;
+	h->podman.looked = on_looked;
+	h->podman.bridge.gate_settled = on_gate_settled;
 	reload_init(h);
 	if (take_signals(s, err) < 0 || watch_init(&h->watch, h->loop, lists_changed, err) < 0)
 		return -1;

@@ -200,7 +200,7 @@ static void put_destination(const struct haproxy_frontend *f, const char *rule, 
 
 /* --- a newer process has taken over --- */
 
-/* HAProxy takes the signal to stop before it lets go of the listeners, and that is waited for (engine/haproxy.c): so once a newer policy is
+/* HAProxy takes the signal to stop before it lets go of the listeners, and that is waited for (gates/haproxy.c): so once a newer policy is
  * in force, nothing is decided by this one. Asked when a request comes, and again when its name has been resolved. */
 void haproxy_put_superseded(struct arena_text *t, bool http)
 {

@@ -13,11 +13,11 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
-#include "engine/child.h"
-#include "engine/container_log.h"
+#include "process/child.h"
+#include "process/container_log.h"
 #include "engine/launch.h"
 #include "engine/live_container.h"
-#include "engine/terminal.h"
+#include "process/terminal.h"
 #include "pod/terminal.h"
 
 static void test_back_off(void **state)

@@ -13,8 +13,8 @@
 
 #include "base/fd.h"
 #include "engine/podman_files.h"
-#include "engine/program.h"
-#include "engine/run_dir.h"
+#include "process/program.h"
+#include "process/run_dir.h"
 
 static struct arena arena;
 static struct err err;

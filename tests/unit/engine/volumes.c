@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
-#include "engine/run_dir.h"
+#include "process/run_dir.h"
 #include "engine/volumes.h"
 
 static char top[] = "/tmp/stockade-test-XXXXXX";

@@ -1,6 +1,6 @@
 /* A project's run directory on disk: made for root alone, locked by the one supervisor that lives, removed whole. */
-#ifndef STOCKADE_ENGINE_RUN_DIR_H
-#define STOCKADE_ENGINE_RUN_DIR_H
+#ifndef STOCKADE_PROCESS_RUN_DIR_H
+#define STOCKADE_PROCESS_RUN_DIR_H
 
 #include "base/err.h"
 

@@ -1,7 +1,7 @@
 /* The kernel only wakes us: what it says then is not read, its table is looked up again, with every route that ends at the host itself:
  * addresses, ranges, broadcast and anycast, in whichever table. Link-local ones of IPv6 come and go with every container on the host; they
  * are in the list, but their change alone is no reason to begin anew, as the whole block is special. */
-#include "engine/haproxy_own.h"
+#include "gates/haproxy_own.h"
 
 #include <errno.h>
 #include <linux/netlink.h>

@@ -1,5 +1,5 @@
 /* The lock is a record lock: it belongs to the process, so no child can keep it by accident. */
-#include "engine/run_dir.h"
+#include "process/run_dir.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* What has been said to the present gate is a set of flags; tell() says what is missing, in order: policy, log, and, once the
  * policy is adopted, the pods. A new gate starts with all flags cleared. Messages that do not fit the socket wait for EPOLLOUT. */
-#include "engine/gate_link.h"
+#include "gates/gate_link.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* What a container prints: a pipe whose bytes go to a file, as they are. The file is renamed to FILE.1 when it has
  * LOG_ROTATE_BYTES. */
-#ifndef STOCKADE_ENGINE_CONTAINER_LOG_H
-#define STOCKADE_ENGINE_CONTAINER_LOG_H
+#ifndef STOCKADE_PROCESS_CONTAINER_LOG_H
+#define STOCKADE_PROCESS_CONTAINER_LOG_H
 
 #include <stdint.h>
 #include <sys/types.h>

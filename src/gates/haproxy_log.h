@@ -1,8 +1,8 @@
 /* HAProxy's decision log: a pipe, and who copies its lines into the project's. HAProxy is not given the file itself: it would take the
  * append flag from it, which the gate needs as well, and it has no business with what is written there already. Nothing is read into what
  * it says but where a line ends. */
-#ifndef STOCKADE_ENGINE_HAPROXY_LOG_H
-#define STOCKADE_ENGINE_HAPROXY_LOG_H
+#ifndef STOCKADE_GATES_HAPROXY_LOG_H
+#define STOCKADE_GATES_HAPROXY_LOG_H
 
 #include <stdbool.h>
 #include <stddef.h>

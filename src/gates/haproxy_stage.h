@@ -1,11 +1,11 @@
 /* One set of HAProxy's files with the listeners that they name: written and checked by HAProxy itself in a child, which may take its
  * time over large lists; then run. HAProxy runs under ids of its own, without capabilities, under the containers' system-call filter,
  * and sees of the host's files only its programs' (/usr and the like) and its own. */
-#ifndef STOCKADE_ENGINE_HAPROXY_STAGE_H
-#define STOCKADE_ENGINE_HAPROXY_STAGE_H
+#ifndef STOCKADE_GATES_HAPROXY_STAGE_H
+#define STOCKADE_GATES_HAPROXY_STAGE_H
 
-#include "engine/child.h"
-#include "engine/haproxy_own.h"
+#include "process/child.h"
+#include "gates/haproxy_own.h"
 #include "plan/haproxy.h"
 
 enum { HAPROXY_ID_FIRST = 0x6fff1000, HAPROXY_ID_MASK = 0xfff, HAPROXY_PATH = 600, HAPROXY_WHY = 600 };

@@ -1,4 +1,4 @@
-#include "engine/terminal.h"
+#include "process/terminal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "engine/child.h"
+#include "process/child.h"
 #include "guard/fdpass.h"
 
 enum { CHUNK = 16 * 1024, LAST_CHUNKS = 64, END_OF_FILE_KEY = 4 };

@@ -1,5 +1,5 @@
 /* Output goes to files in memory, so that nobody has to read along and nothing can block. */
-#include "engine/program.h"
+#include "process/program.h"
 
 #include <errno.h>
 #include <fcntl.h>

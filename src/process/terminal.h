@@ -1,8 +1,8 @@
 /* A program on a terminal of its own, joined to the caller's by copying bytes: the program never holds the caller's terminal, so it
  * can neither read ahead there nor leave it in a strange mode. The caller's terminal is raw while joined, and is put back in any
  * case. */
-#ifndef STOCKADE_ENGINE_TERMINAL_H
-#define STOCKADE_ENGINE_TERMINAL_H
+#ifndef STOCKADE_PROCESS_TERMINAL_H
+#define STOCKADE_PROCESS_TERMINAL_H
 
 #include <stdbool.h>
 #include <sys/types.h>

@@ -14,8 +14,8 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
-#include "engine/run_dir.h"
-#include "engine/watch.h"
+#include "process/run_dir.h"
+#include "process/watch.h"
 
 static char top[] = "/tmp/stockade-test-XXXXXX";
 

@@ -1,9 +1,9 @@
 /* A program of the host that is run for its effect and its words: argv, no shell, a time limit, its output kept. */
-#ifndef STOCKADE_ENGINE_PROGRAM_H
-#define STOCKADE_ENGINE_PROGRAM_H
+#ifndef STOCKADE_PROCESS_PROGRAM_H
+#define STOCKADE_PROCESS_PROGRAM_H
 
 #include "base/arena.h"
-#include "engine/child.h"
+#include "process/child.h"
 
 struct program {
 	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */

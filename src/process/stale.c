@@ -1,4 +1,4 @@
-#include "engine/stale.h"
+#include "process/stale.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,13 +10,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "engine/control.h"
-#include "engine/launch.h"
-#include "engine/podman.h"
-#include "engine/run_dir.h"
-#include "engine/supervisor.h"
 
-enum { CGROUP_DEPTH = 6, PAUSE_MS = 20, EMPTY_MS = 3000 };
+enum { CGROUP_DEPTH = 6, PAUSE_MS = 20 };
 
 struct sweep {
 	const char *prefix;
@@ -72,30 +67,4 @@ static bool process_is_gone(const char *pid)
 void stale_runs_remove(void)
 {
 	(void)stale_cgroups_remove("stockade-run-", process_is_gone, 0);
-}
-
-int supervisor_clean_stale(const char *project, struct err *err)
-{
-	char path[512], prefix[LAUNCH_CGROUP_PREFIX];
-
-	if (control_run_dir(project, path, sizeof path, err) < 0)
-		return -1;
-	FD_CLOSE int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (dir < 0 && errno != ENOENT)
-		return err_errno(err, "%s", path);
-	FD_CLOSE int lock = dir < 0 ? -1 : run_dir_lock(dir, path, err);
-
-	if (dir >= 0 && lock < 0)
-		return -1;
-	if (podman_sweep(project, err) < 0)
-		return -1;
-	launch_cgroup_prefix(project, prefix);
-	const unsigned left = stale_cgroups_remove(prefix, NULL, EMPTY_MS);
-
-	if (left)
-		return err_set(err, ERR_FAULT, "%u cgroups named %s... still have processes; end these and try again", left,
-			       prefix);
-	stale_runs_remove();
-	return dir < 0 ? 0 : run_dir_remove(path, err);
 }

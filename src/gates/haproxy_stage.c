@@ -1,4 +1,4 @@
-#include "engine/haproxy_stage.h"
+#include "gates/haproxy_stage.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,9 +19,9 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "engine/gate_link.h"
-#include "engine/haproxy.h"
-#include "engine/run_dir.h"
+#include "gates/gate_link.h"
+#include "gates/haproxy.h"
+#include "process/run_dir.h"
 #include "guard/guard.h"
 #include "net/dns_servers.h"
 #include "net/resolve.h"

@@ -1,6 +1,6 @@
 /* cgroups that outlived those who made them. */
-#ifndef STOCKADE_ENGINE_STALE_H
-#define STOCKADE_ENGINE_STALE_H
+#ifndef STOCKADE_PROCESS_STALE_H
+#define STOCKADE_PROCESS_STALE_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* Sees changes of the manifest and the lists, by watching their directories: editors put a new file in the place of the old one. */
-#ifndef STOCKADE_ENGINE_WATCH_H
-#define STOCKADE_ENGINE_WATCH_H
+#ifndef STOCKADE_PROCESS_WATCH_H
+#define STOCKADE_PROCESS_WATCH_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* A child process, watched by the loop through its pidfd: told once when it has ended. */
-#ifndef STOCKADE_ENGINE_CHILD_H
-#define STOCKADE_ENGINE_CHILD_H
+#ifndef STOCKADE_PROCESS_CHILD_H
+#define STOCKADE_PROCESS_CHILD_H
 
 #include <sys/types.h>
 

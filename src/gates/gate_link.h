@@ -1,11 +1,11 @@
 /* The gate as its keeper sees it: a process that is started, told the policy and every pod's listeners, and started anew at once
  * when it ends. What it was told is kept here, so that a new one is told the same; the listeners stay open meanwhile, so that
  * clients wait instead of being refused. Nothing is attached before the policy was adopted. */
-#ifndef STOCKADE_ENGINE_GATE_LINK_H
-#define STOCKADE_ENGINE_GATE_LINK_H
+#ifndef STOCKADE_GATES_GATE_LINK_H
+#define STOCKADE_GATES_GATE_LINK_H
 
-#include "engine/child.h"
-#include "engine/haproxy.h"
+#include "process/child.h"
+#include "gates/haproxy.h"
 #include "gate/protocol.h"
 
 enum gate_state { GATE_DOWN, GATE_STARTING, GATE_SERVING, GATE_STOPPING };

@@ -3,15 +3,15 @@
  * from newly written files that it has checked itself, with the same listeners. The old one lets go of them and ends with its last
  * connection. The listeners are held here and not by a master of HAProxy's: they are the pods' identity and must outlive every process
  * of HAProxy's, and no process that parses what a pod sends can be the one that holds them. */
-#ifndef STOCKADE_ENGINE_HAPROXY_H
-#define STOCKADE_ENGINE_HAPROXY_H
+#ifndef STOCKADE_GATES_HAPROXY_H
+#define STOCKADE_GATES_HAPROXY_H
 
 #include <limits.h>
 
-#include "engine/child.h"
-#include "engine/haproxy_log.h"
-#include "engine/haproxy_own.h"
-#include "engine/haproxy_stage.h"
+#include "process/child.h"
+#include "gates/haproxy_log.h"
+#include "gates/haproxy_own.h"
+#include "gates/haproxy_stage.h"
 #include "gate/protocol.h"
 
 struct gate_pod;

@@ -1,4 +1,4 @@
-#include "engine/haproxy_log.h"
+#include "gates/haproxy_log.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "engine/owner.h"
+#include "process/owner.h"
 
 #include <errno.h>
 #include <limits.h>

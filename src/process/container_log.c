@@ -1,4 +1,4 @@
-#include "engine/container_log.h"
+#include "process/container_log.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* Whether a program or a file is root's alone: whoever can change it, or a directory on the way to it, can do what is done with it. */
-#ifndef STOCKADE_ENGINE_OWNER_H
-#define STOCKADE_ENGINE_OWNER_H
+#ifndef STOCKADE_PROCESS_OWNER_H
+#define STOCKADE_PROCESS_OWNER_H
 
 #include "base/err.h"
 

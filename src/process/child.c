@@ -1,4 +1,4 @@
-#include "engine/child.h"
+#include "process/child.h"
 
 #include <errno.h>
 #include <poll.h>

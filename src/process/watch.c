@@ -1,4 +1,4 @@
-#include "engine/watch.h"
+#include "process/watch.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,6 +1,6 @@
 /* One change at a time: files written and checked (checker), a process started from them (next), the one before told to let go of the
  * listeners (yielding). What changes meanwhile is served by the round after. */
-#include "engine/haproxy.h"
+#include "gates/haproxy.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -12,7 +12,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "engine/gate_link.h"
+#include "gates/gate_link.h"
 
 enum { STEADY_MS = 10000, BACKOFF_MS = 50, BACKOFF_MAX_MS = 5000, YIELD_POLL_MS = 1 };
 

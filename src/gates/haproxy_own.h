@@ -1,6 +1,6 @@
 /* The host's own addresses: whatever its routes deliver to itself. For a list of HAProxy's, and word of their change. */
-#ifndef STOCKADE_ENGINE_HAPROXY_OWN_H
-#define STOCKADE_ENGINE_HAPROXY_OWN_H
+#ifndef STOCKADE_GATES_HAPROXY_OWN_H
+#define STOCKADE_GATES_HAPROXY_OWN_H
 
 #include "base/err.h"
 #include "net/loop.h"
