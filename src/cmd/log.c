@@ -29,6 +29,14 @@ static const char *text_of(const json_t *line, const char *key)
 	return s ? s : "";
 }
 
+/* What a pod may have chosen: any bytes, NUL too. */
+static void print_shown(const json_t *line, const char *key)
+{
+	const json_t *s = json_object_get(line, key);
+
+	say_shown_word(stdout, (struct span) { text_of(line, key), json_string_length(s) });
+}
+
 static bool fits(const struct log_options *o, const json_t *line)
 {
 	if (o->pod && strcmp(text_of(line, "client"), o->pod) != 0)
@@ -39,17 +47,18 @@ static bool fits(const struct log_options *o, const json_t *line)
 /* "storage.googleapis.com:443", "1.1.1.1:9999", "-" */
 static void print_destination(const json_t *line)
 {
-	const char *host = text_of(line, "host"), *address = text_of(line, "address");
+	const json_t *host = json_object_get(line, "host");
+	const char *key = json_string_length(host) ? "host" : "address";
 	const json_int_t port = json_integer_value(json_object_get(line, "port"));
-	const char *name = host[0] ? host : address;
-	const bool bare_v6 = strlen(name) > 0 && strchr(name, ':') && name[0] != '[';
+	const char *name = text_of(line, key);
+	const bool bare_v6 = strchr(name, ':') && name[0] != '[';
 
-	if (!name[0]) {
+	if (!json_string_length(json_object_get(line, key))) {
 		fputs("-", stdout);
 		return;
 	}
 	fputs(bare_v6 ? "[" : "", stdout);
-	say_shown(stdout, span_of(name));
+	print_shown(line, key);
 	fputs(bare_v6 ? "]" : "", stdout);
 	if (port)
 		printf(":%lld", (long long)port);
@@ -61,21 +70,21 @@ static void print_people(const json_t *line)
 	const json_int_t up = json_integer_value(json_object_get(line, "bytes_up")),
 			 down = json_integer_value(json_object_get(line, "bytes_down"));
 
-	say_shown(stdout, span_of(text_of(line, "time")));
+	print_shown(line, "time");
 	printf("  %s%-5s%s  ", say_color(stdout, allow ? COLOR_GREEN : COLOR_RED), allow ? "allow" : "deny",
 	       say_color(stdout, COLOR_PLAIN));
-	say_shown(stdout, span_of(text_of(line, "client")));
+	print_shown(line, "client");
 	printf("  %s  ", text_of(line, "adapter"));
 	print_destination(line);
 	printf("  %s", text_of(line, "reason"));
 	if (text_of(line, "detail")[0]) {
 		fputs(" (", stdout);
-		say_shown(stdout, span_of(text_of(line, "detail")));
+		print_shown(line, "detail");
 		fputs(")", stdout);
 	}
 	if (text_of(line, "rule")[0]) {
 		fputs("  ", stdout);
-		say_shown(stdout, span_of(text_of(line, "rule")));
+		print_shown(line, "rule");
 	}
 	if (strcmp(text_of(line, "event"), "open") == 0)
 		fputs("  open", stdout); /* another line follows when it is closed */
@@ -105,7 +114,7 @@ static void keep(struct log_options *o, struct span text)
 static void take(struct follow *f, struct span text, bool ended)
 {
 	struct log_options *o = f->arg;
-	json_t *line = ended ? json_loadb(text.p, text.n, 0, NULL) : NULL;
+	json_t *line = ended ? json_loadb(text.p, text.n, JSON_ALLOW_NUL, NULL) : NULL;
 
 	if (line && fits(o, line)) {
 		if (o->live || o->last == FOLLOW_ALL)
@@ -122,7 +131,7 @@ static void print_kept(struct log_options *o)
 
 	for (size_t i = o->ring_used - n; i < o->ring_used; i++) {
 		char **slot = &o->ring[i % o->last];
-		json_t *line = *slot ? json_loads(*slot, 0, NULL) : NULL;
+		json_t *line = *slot ? json_loads(*slot, JSON_ALLOW_NUL, NULL) : NULL;
 
 		if (line)
 			print_line(o, span_of(*slot), line);

@@ -59,7 +59,7 @@ const char *say_color(FILE *to, enum color c)
 	return codes[c];
 }
 
-void say_shown(FILE *to, struct span text)
+static void show(FILE *to, struct span text, bool word)
 {
 	for (size_t i = 0; i < text.n; i++) {
 		const unsigned char c = (unsigned char)text.p[i];
@@ -70,12 +70,22 @@ void say_shown(FILE *to, struct span text)
 		if (c1) {
 			fputs("^?", to);
 			i++;
-		} else if (c == 0x7f || (c < 0x20 && c != '\n' && c != '\t')) {
+		} else if (c == 0x7f || (c < 0x20 && (word || (c != '\n' && c != '\t')))) {
 			fprintf(to, "^%c", c ^ 0x40);
 		} else {
 			(void)fputc(c, to);
 		}
 	}
+}
+
+void say_shown(FILE *to, struct span text)
+{
+	show(to, text, false);
+}
+
+void say_shown_word(FILE *to, struct span text)
+{
+	show(to, text, true);
 }
 
 int say_json(const json_t *value)

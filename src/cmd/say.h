@@ -22,6 +22,8 @@ enum color { COLOR_PLAIN, COLOR_BOLD, COLOR_RED, COLOR_GREEN, COLOR_YELLOW, COLO
 const char *say_color(FILE *to, enum color c);
 /* Text that somebody else wrote, control characters shown as ^X. */
 void say_shown(FILE *to, struct span text);
+/* Likewise within a line: line ends and tabs too. */
+void say_shown_word(FILE *to, struct span text);
 /* Pretty JSON and a newline to stdout. 0, or 3 when it could not be written. */
 int say_json(const json_t *value);
 

@@ -60,10 +60,9 @@ static bool listable(enum reason r)
 /* The entry that would allow it, as it is written in a list. */
 static void put_hint(struct text *t, const struct conn *c, const struct verdict *v, struct span host, uint16_t port)
 {
-	const bool address = v->reason == REASON_ADDRESS_LITERAL || v->reason == REASON_SPECIAL_ADDRESS;
 	const bool v6 = memchr(host.p, ':', host.n) != NULL;
 
-	if (address && (c->address.family || v->reason == REASON_SPECIAL_ADDRESS)) {
+	if (v->reason == REASON_SPECIAL_ADDRESS) {
 		text_put(t, "To allow it, list the address itself as well, and run 'stockade reload'.\n");
 		return;
 	}

@@ -60,7 +60,8 @@ void conn_log_end(struct conn *c, bool allow, enum reason reason, const char *de
 	worker_count(allow ? &n->allowed : &n->denied, 1);
 	worker_count(&n->bytes_up, c->up.bytes);
 	worker_count(&n->bytes_down, c->down.bytes);
-	if (!allow && !opened && !may_log_denied(c, reason))
+	/* What has had a server, and so may have told it something, is always in the log. */
+	if (!allow && !opened && c->server.fd < 0 && !may_log_denied(c, reason))
 		return;
 	log_decision(c, DECISION_END, allow, reason, c->rule, (struct span) { c->host.text, c->host.length }, c->port, &c->address,
 		     detail, status);
@@ -69,10 +70,11 @@ void conn_log_end(struct conn *c, bool allow, enum reason reason, const char *de
 void conn_log_denied(struct conn *c, const struct verdict *v, struct span host, uint16_t port, const char *detail, uint16_t status)
 {
 	const struct ip_addr none = { 0 };
+	/* What the client connected to was the gate. */
+	const bool asked = c->mode == MODE_PROXY || c->mode == MODE_SOCKS || c->pinned;
 
 	worker_count(&c->w->counters.denied, 1);
 	if (!may_log_denied(c, v->reason))
 		return;
-	log_decision(c, DECISION_END, false, v->reason, v->rule, host, port,
-		     c->mode == MODE_PROXY || c->mode == MODE_SOCKS ? &none : &c->original, detail, status);
+	log_decision(c, DECISION_END, false, v->reason, v->rule, host, port, asked ? &none : &c->original, detail, status);
 }

@@ -55,7 +55,7 @@ enum conn_mode {
 enum {
 	CONN_DRAIN_BYTES = 1 << 20, /* bytes thrown away while the client is awaited to end */
 	CONN_INTERIM_MAX = 16,      /* 1xx replies to one request */
-	CONN_EARLY_BYTES = 1 << 16, /* records of a client that pass between its greeting and the server's hello */
+	CONN_EARLY_BYTES = 1 << 16, /* records that pass between a client's greeting and the server's hello, each way */
 	CONN_STRUCT_BYTES = 696,
 };
 

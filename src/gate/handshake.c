@@ -125,6 +125,11 @@ static enum look look_at_server(struct conn *c)
 	size_t n;
 	const enum wire_result r = tls_between_parse(in, false, &n);
 
+	/* Alerts without end would go round and round here, past every other connection. */
+	if (n && c->down.bytes + n > CONN_EARLY_BYTES) {
+		refuse(c, REASON_UPSTREAM_FAILED, "too much before the server's TLS greeting");
+		return LOOK_WAIT;
+	}
 	if (n) {
 		c->down.cleared = (uint32_t)n;
 		return LOOK_PASS;

@@ -382,14 +382,15 @@ static void move_up(struct conn *c)
 	}
 }
 
-/* The kept connection had ended before it saw the request: the whole request again, decided anew. */
+/* The kept connection has ended, as it seems before it saw the request: the whole request again, decided anew. What its server
+ * did read of it is in the log. */
 static bool try_again(struct conn *c)
 {
 	struct conn_pools *p = conn_pools(c);
 
 	if (!c->reused || !c->head_size || c->reply_begun || c->interims)
 		return false;
-	c->decided = false;
+	conn_log_end(c, true, REASON_ALLOWED, "the kept connection had ended, once more", 0);
 	reach_drop_server(c);
 	buffer_release(&p->buffers, &c->up.head);
 	conn_set_state(c, CONN_HEAD);
@@ -410,6 +411,13 @@ static void switch_protocols(struct conn *c, const struct http_head *h)
 	c->status = 101;
 	conn_set_state(c, CONN_TUNNEL);
 	tunnel_begin(c);
+}
+
+/* Clients that know no interim reply but 100 take another for the final one, and the final one for that to their next request. By the
+ * gate that may be one to another host, in whose name this server would speak. */
+static bool passes(const struct conn *c, const struct http_head *h)
+{
+	return h->status >= 200 || (!c->http10 && (h->status == 100 || c->mode == MODE_ORIGIN));
 }
 
 /* A whole reply head. true: the final one. */
@@ -433,7 +441,7 @@ static bool reply(struct conn *c, const struct http_head *h)
 	/* A reply before the request is whole ends the connection: what the client goes on sending has no place. */
 	if (!interim && (h->framing == HTTP_BODY_CLOSE || !c->up_over || c->w->draining))
 		c->close_after = true;
-	if (!(interim && c->http10) && !put_reply(c, h)) {
+	if (passes(c, h) && !put_reply(c, h)) {
 		answer_failed(c, REASON_LIMIT, c->rule, "no memory left");
 		return false;
 	}

@@ -73,14 +73,17 @@ bool reach_decide(struct conn *c, enum host_result parsed, const struct host *ho
 bool reach_still_allowed(struct conn *c)
 {
 	const struct snapshot *s = &c->w->generation->snapshot;
-	const struct verdict v = policy_decide(s, c->who->number, HOST_OK, &c->host, c->port);
+	struct verdict v = policy_decide(s, c->who->number, HOST_OK, &c->host, c->port);
 
-	if (!v.allow)
-		return false;
+	/* Also when it is not: a rule is a number in its own generation. */
 	c->rule = v.rule;
-	if (c->server.fd >= 0)
-		return server_verdict(c).allow;
-	return c->host.kind != HOST_ADDRESS || judge_address(c, &c->host.addr).allow;
+	if (v.allow && c->server.fd >= 0)
+		v = server_verdict(c);
+	else if (v.allow && c->host.kind == HOST_ADDRESS)
+		v = judge_address(c, &c->host.addr);
+	if (!v.allow)
+		c->rule = v.rule;
+	return v.allow;
 }
 
 /* --- the way there --- */
@@ -167,6 +170,8 @@ void reach_server(struct conn *c)
 	struct addresses one = { .count = 1, .list = { c->host.addr } };
 
 	c->reused = kept_is_right(c);
+	if (!c->reused)
+		c->address = (struct ip_addr) { 0 }; /* of the server before */
 	if (c->reused) {
 		connected(c);
 	} else if (c->host.kind == HOST_ADDRESS && !judge_address(c, &c->host.addr).allow) {
@@ -174,7 +179,6 @@ void reach_server(struct conn *c)
 	} else if (c->host.kind == HOST_ADDRESS) {
 		dial_addresses(c, &one);
 	} else {
-		c->address = (struct ip_addr) { 0 };
 		c->query.done = resolved;
 		conn_set_state(c, CONN_RESOLVE);
 		resolve_start(c->w->resolver, c->who->names, &c->query, c->host.text);

@@ -119,7 +119,7 @@ void log_fresh(struct view *v, const struct probe *p, struct finding *f)
 static bool line_is_whole(struct span line)
 {
 	static const char *const keys[] = { "time", "project", "client", "adapter", "verdict", "reason", "generation", "hash" };
-	json_t *o = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES, NULL);
+	json_t *o = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	bool whole = json_is_object(o);
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys && whole; i++)

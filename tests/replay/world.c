@@ -190,10 +190,14 @@ static void put_line(char *out, const struct generation *g, const struct decisio
 		PUT(" port=%u", d->port);
 	if (d->address.family)
 		PUT(" address=%s", ip_format(&d->address, address));
+	else
+		PUT(" address=none");
 	if (d->status)
 		PUT(" status=%u", d->status);
 	if (d->rule != RULE_NONE)
 		PUT(" rule=%s:%u", snapshot_rule_file(&g->snapshot, d->rule), snapshot_rule_line(&g->snapshot, d->rule));
+	else
+		PUT(" rule=none");
 	PUT(" up=%llu down=%llu", (unsigned long long)d->bytes_up, (unsigned long long)d->bytes_down);
 	if (d->detail)
 		PUT(" detail=\"%.200s\"", d->detail);

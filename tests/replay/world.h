@@ -29,8 +29,8 @@ struct world_hooks {
 	bool (*own)(const struct ip_addr *a); /* the host's own addresses; NULL: none */
 };
 
-/* A decision as a line: "[open ]allowed|denied REASON adapter=.. method=.. host=.. port=.. address=.. status=.. rule=FILE:LINE up=..
- * down=.. detail="..."", what is not there left out. */
+/* A decision as a line: "[open ]allowed|denied REASON adapter=.. method=.. host=.. port=.. address=..|none status=..
+ * rule=FILE:LINE|none up=.. down=.. detail="..."", what is not there left out. */
 struct world_line {
 	char text[WORLD_LINE_BYTES];
 };

@@ -171,6 +171,39 @@ print(c.recv(4096))'
 	up
 }
 
+@test "what a pod calls a host neither makes a line of its own in stockade log nor hides one" {
+	py a-pod '
+import socket
+for name in (b"one.test\n2026-01-01T00:00:00.000000Z  allow  b-pod  connect  two.test", b"three.test\0\tx"):
+    s = socket.create_connection(("198.18.0.1", 8080))
+    s.sendall(b"\5\1\0"); s.recv(2)
+    s.sendall(b"\5\1\0\3" + bytes([len(name)]) + name + b"\1\xbb"); assert s.recv(2) == b"\5\2"'
+	wait_for 5 grep -q three.test "$LAB_DIR/run/demo/decisions.log"
+	for more in "" "--tail 9"; do
+		run sk log $more
+		echo "$output"
+		[ "$(grep -c 'one.test^J2026.*two.test' <<<"$output")" = 1 ]
+		! grep '^2026-01-01' <<<"$output" || return 1
+		[ "$(grep -c 'deny .*a-pod  socks  three.test^@^Ix:443' <<<"$output")" = 1 ]
+	done
+	[ "$(sk log --json | grep -c three.test)" = 1 ]
+}
+
+@test "nor does it make verify doubt the log" {
+	hold a-pod '
+import socket, time
+print("held", flush=True)
+for i in range(100):
+    s = socket.create_connection(("198.18.0.1", 8080))
+    s.sendall(b"\5\1\0"); s.recv(2)
+    s.sendall(b"\5\1\0\3\7a.test\0\1\xbb"); s.close(); time.sleep(0.05)'
+	run sk verify --json
+	wait "$holder"
+	python3 -c 'import json, sys
+log = [p for p in json.load(sys.stdin)["probes"] if "lines," in p.get("detail", "")]
+print(log); assert log and all(p["result"] == "passed" for p in log)' <<<"$output"
+}
+
 @test "a gate that has stopped ends with its killed supervisor" {
 	gate=$(ps_field "d['gate']['pid']") supervisor=$(ps_field "d['supervisor']['pid']")
 	kill -STOP "$gate"
