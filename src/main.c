@@ -61,10 +61,21 @@ static int finish(int status)
 	return status ? status : 3;
 }
 
+/* help VERB is VERB --help. */
+static int help_of(char *name)
+{
+	char option[] = "--help", *argv[] = { name, option, NULL };
+	const struct verb *v = find(name);
+
+	return v ? finish(v->run(2, argv)) : unknown(name);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2)
 		return usage(stderr, 2);
+	if (strcmp(argv[1], "help") == 0 && argc > 2)
+		return help_of(argv[2]);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
 		return finish(usage(stdout, 0));
 	if (strcmp(argv[1], "--version") == 0) {

@@ -1,6 +1,7 @@
 #include "cmd/cmd.h"
 
 #include <limits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd/options.h"
@@ -10,7 +11,7 @@
 #include "engine/podman_files.h"
 #include "engine/supervisor.h"
 
-enum { TIMEOUT_S = 5 };
+enum { TIMEOUT_S = 5, TRIES = 200, PAUSE_MS = 50 };
 
 /* No supervisor: what a killed one left is cleaned up. */
 static int not_up(const char *project, struct err *err)
@@ -31,22 +32,31 @@ static int not_up(const char *project, struct err *err)
 
 static int down_run(const char *named, unsigned timeout, struct arena *a)
 {
+	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
 	struct err err = { 0 };
 	const char *project = project_name(named, NULL, a, &err);
 
 	if (!project)
 		return say_err("down", &err);
-	json_t *request = json_pack("{s:s, s:i}", "verb", "down", "timeout_s", (int)timeout);
-	json_t *reply = control_call(project, request, say_line, NULL, 0, NULL, &err);
+	/* A finding: a supervisor is just coming up, or on its way out. */
+	for (int i = 0; i < TRIES; i++) {
+		json_t *request = json_pack("{s:s, s:i}", "verb", "down", "timeout_s", (int)timeout);
+		json_t *reply = control_call(project, request, say_line, NULL, 0, NULL, &err);
 
-	if (reply) {
-		json_decref(reply);
-		printf("project %s is down\n", project);
-		return 0;
+		if (reply) {
+			json_decref(reply);
+			printf("project %s is down\n", project);
+			return 0;
+		}
+		if (err.class != ERR_FINDING || geteuid() != 0)
+			break;
+		if (not_up(project, &err) == 0)
+			return 0;
+		if (err.class != ERR_FINDING)
+			break;
+		(void)nanosleep(&pause, NULL);
 	}
-	if (err.class != ERR_FINDING || geteuid() != 0)
-		return say_err("down", &err);
-	return not_up(project, &err) < 0 ? say_err("down", &err) : 0;
+	return say_err("down", &err);
 }
 
 int cmd_down(int argc, char **argv)

@@ -2,6 +2,7 @@
  * lists as they are now. */
 #include "cmd/cmd.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -107,6 +108,8 @@ static int load(struct question *q, struct arena *a, struct err *err)
 		*err = why;
 		return -1;
 	}
+	if (q->offline)
+		return err_set(err, ERR_INPUT, "%s: %s", q->file, strerror(ENOENT));
 	return err_set(err, ERR_INPUT,
 		       "no project is up here, and there is no %s; go to the project's directory, or give --project or -f",
 		       q->file);
@@ -166,14 +169,25 @@ static const char *list_of(const struct question *q, struct arena *a)
 	return c ? "an EgressPolicy of the manifest, under allow" : "the pod's list";
 }
 
-/* The line that would allow it. */
+/* The line that would allow it. Of a name below which anybody may have names, or nobody, a list takes that name alone. */
 static const char *entry_of(const struct question *q, struct arena *a)
 {
 	const bool v6 = q->host.kind == HOST_ADDRESS && q->host.addr.family == 6;
+	const bool usual = q->host.kind == HOST_NAME && (q->port == 80 || q->port == 443) && q->verdict.reason == REASON_NOT_LISTED;
+	const char *entry =
+		usual ? q->host.text : arena_printf(a, "%s%s%s:%u", v6 ? "[" : "", q->host.text, v6 ? "]" : "", q->port);
+	struct rule rule;
+	struct err err;
 
-	if (q->host.kind == HOST_NAME && (q->port == 80 || q->port == 443) && q->verdict.reason == REASON_NOT_LISTED)
-		return q->host.text;
-	return arena_printf(a, "%s%s%s:%u", v6 ? "[" : "", q->host.text, v6 ? "]" : "", q->port);
+	return config_entry_parse(entry, "", 1, a, &rule, &err) == 0 ? entry : arena_printf(a, "=%s", entry);
+}
+
+static bool is_a_pod(const struct question *q)
+{
+	for (size_t i = 0; q->manifest && i < q->manifest->pod_count; i++)
+		if (strcmp(q->manifest->pods[i].name, q->host.text) == 0)
+			return true;
+	return false;
 }
 
 static const char *suggestion(const struct question *q, struct arena *a)
@@ -183,12 +197,16 @@ static const char *suggestion(const struct question *q, struct arena *a)
 	const enum reason reason = q->verdict.reason;
 
 	if (reason == REASON_MALFORMED_HOST)
-		return "names have letters, digits, hyphens, underscores and dots; a non-ASCII name is asked for in its xn-- form";
+		return "names have letters, digits, hyphens, underscores and dots, ports are 1 to 65535; a non-ASCII name is asked "
+		       "for in its xn-- form";
 	if (reason == REASON_DENIED_BY_RULE)
 		return arena_printf(a, "a deny beats every allow: to allow it, take out line %u of %s",
 				    snapshot_rule_line(&q->policy, q->verdict.rule), file ? file : "its list");
 	if (reason == REASON_ADDRESS_LITERAL && q->parsed != HOST_OK)
 		return "write the address in its usual form, like 10.0.0.5 or [2001:db8::1]; no other spelling can be allowed";
+	if (reason == REASON_NOT_LISTED && is_a_pod(q))
+		return "no pod reaches another, whatever the lists say; publish a port on the host with hostPort and list that "
+		       "address";
 	if (reason == REASON_NOT_LISTED || reason == REASON_PORT_NOT_LISTED || reason == REASON_ADDRESS_LITERAL)
 		return arena_printf(a, "to allow it, add a line to %s: %s", list_of(q, a), entry_of(q, a));
 	return NULL;
@@ -220,7 +238,7 @@ static void print_people(const struct question *q, struct arena *a)
 		printf("policy:  generation %llu in force, sha256 %.12s\n", (unsigned long long)q->policy.generation,
 		       q->policy.hash);
 	else
-		printf("policy:  the lists as they are now; the project is not up\n");
+		printf("policy:  the lists as they are now%s\n", q->offline ? ", whatever is in force" : "; the project is not up");
 }
 
 static int print_json(const struct question *q, struct arena *a)

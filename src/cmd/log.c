@@ -18,7 +18,7 @@ struct log_options {
 	/* while history is read with --tail: the last lines that fit, in a ring */
 	char **ring;
 	size_t ring_used;
-	bool live;
+	bool live, seen; /* seen: a line of --pod */
 	struct arena *arena;
 };
 
@@ -37,10 +37,11 @@ static void print_shown(const json_t *line, const char *key)
 	say_shown_word(stdout, (struct span) { text_of(line, key), json_string_length(s) });
 }
 
-static bool fits(const struct log_options *o, const json_t *line)
+static bool fits(struct log_options *o, const json_t *line)
 {
 	if (o->pod && strcmp(text_of(line, "client"), o->pod) != 0)
 		return false;
+	o->seen = true;
 	return !o->denied || strcmp(text_of(line, "verdict"), "deny") == 0;
 }
 
@@ -142,6 +143,29 @@ static void print_kept(struct log_options *o)
 	(void)fflush(stdout);
 }
 
+/* A pod that is misspelt would look like one that was never denied anything. */
+static int check_pod(const struct log_options *o, struct err *err)
+{
+	struct err why = { 0 };
+	json_t *ps = control_call(o->project, json_pack("{s:s}", "verb", "ps"), NULL, NULL, 0, NULL, &why);
+	const json_t *pods = json_object_get(ps, "pods");
+	const char *names = "";
+	bool known = false;
+
+	for (size_t i = 0; i < json_array_size(pods); i++) {
+		const char *name = text_of(json_array_get(pods, i), "name");
+
+		known = known || strcmp(name, o->pod) == 0;
+		if (strlen(names) < 600)
+			names = arena_printf(o->arena, "%s%s%s", names, i ? ", " : "", name);
+	}
+	json_decref(ps);
+	if (known)
+		return 0;
+	return err_set(err, ERR_INPUT, "no pod has the name '%.80s', nor is one in the log%s%s", o->pod,
+		       names[0] ? "; there are: " : "", names);
+}
+
 static int show(struct log_options *o, struct err *err)
 {
 	char dir[PATH_MAX];
@@ -162,6 +186,8 @@ static int show(struct log_options *o, struct err *err)
 
 	if (o->last != FOLLOW_ALL)
 		print_kept(o);
+	if (result == 0 && o->pod && !o->seen)
+		result = check_pod(o, err);
 	o->live = true;
 	if (result == 0 && o->follow)
 		result = follow_run(&f, err);

@@ -64,7 +64,9 @@ static const char *state_of(const json_t *container, struct arena *a)
 {
 	const char *state = text_of(container, "state");
 
-	return strcmp(state, "exited") == 0 ? arena_printf(a, "exited (%lld)", number_of(container, "exit_code")) : state;
+	return strcmp(state, "exited") == 0 || strcmp(state, "backoff") == 0
+		       ? arena_printf(a, "%s (%lld)", state, number_of(container, "exit_code"))
+		       : state;
 }
 
 static enum color color_of(const json_t *container)
@@ -143,6 +145,31 @@ static void print_gate(const json_t *ps)
 	print_haproxy(json_object_get(ps, "haproxy"));
 }
 
+/* What the manifest asks for and is not there: without a row it would not be missed. */
+static void add_not_started(struct table *t, const json_t *ps, struct arena *a)
+{
+	json_t *all = json_object_get(ps, "not_started");
+	const char *name;
+	json_t *why;
+
+	json_object_foreach(all, name, why) ARENA_PUSH(a, t->rows, t->count) =
+		(struct row) { { name, "-", "not started", "-", "-", "" }, COLOR_RED };
+}
+
+static void print_not_started(const json_t *ps)
+{
+	json_t *all = json_object_get(ps, "not_started");
+	const char *name;
+	json_t *why;
+
+	json_object_foreach(all, name, why)
+	{
+		printf("pod %s is not started: ", name);
+		say_shown(stdout, span_of(json_string_value(why)));
+		(void)putchar('\n');
+	}
+}
+
 static void print_people(const json_t *ps, struct arena *a)
 {
 	const json_t *pods = json_object_get(ps, "pods");
@@ -152,8 +179,10 @@ static void print_people(const json_t *ps, struct arena *a)
 		(struct row) { { "POD", "CONTAINER", "STATE", "RESTARTS", "STARTED", "ADDRESSES" }, COLOR_PLAIN };
 	for (size_t i = 0; i < json_array_size(pods); i++)
 		add_pod(&t, json_array_get(pods, i), a);
+	add_not_started(&t, ps, a);
 	print_table(&t);
 	print_gate(ps);
+	print_not_started(ps);
 	if (json_object_get(ps, "runtime"))
 		printf("runtime %s\n", text_of(json_object_get(ps, "runtime"), "path"));
 	if (text_of(ps, "reload_error")[0])

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,7 +21,13 @@
 #include "engine/sandbox.h"
 #include "engine/volumes.h"
 
-enum { LIST_BYTES_MOST = 64 * 1024 * 1024, VOLUMES_MOST = 64, PIDS_MOST = 1000000 };
+enum {
+	LIST_BYTES_MOST = 64 * 1024 * 1024,
+	VOLUMES_MOST = 64,
+	PIDS_MOST = 1000000,
+	MEMORY_LEAST = 1024 * 1024,
+	KILLED = 128 + SIGKILL
+};
 
 struct run_options {
 	struct strings allow, allow_files, volumes, env, dns, limits;
@@ -165,18 +172,27 @@ static int by_depth(const void *a, const void *b)
 	return (n > m) - (n < m);
 }
 
+/* What it is given, and what every sandbox has. Any other directory would be made for it, empty, whatever the host has there. */
+static bool in_sandbox(const struct run *r, const char *path)
+{
+	return strcmp(path, "/") == 0 || strcmp(path, "/tmp") == 0 || path_within(path, "/usr") || covered(r, path);
+}
+
 static int choose_workdir(struct run *r, const char *workdir, struct err *err)
 {
 	char real[PATH_MAX];
+	struct stat st;
 
 	if (!workdir)
 		return 0;
-	if (workdir[0] == '/')
-		r->sandbox.cwd = workdir;
-	else if (realpath(workdir, real))
-		r->sandbox.cwd = arena_strdup(r->arena, real);
-	else
+	if (!realpath(workdir, real) || stat(real, &st) < 0)
 		return err_set(err, ERR_INPUT, "--workdir %s: %s", workdir, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ERR_INPUT, "--workdir %s: it is not a directory", workdir);
+	if (!in_sandbox(r, real))
+		return err_set(err, ERR_INPUT, "--workdir %s: it is not in the sandbox; -v %s:ro gives it, -v %s to write to",
+			       workdir, workdir, workdir);
+	r->sandbox.cwd = arena_strdup(r->arena, real);
 	return 0;
 }
 
@@ -249,6 +265,8 @@ static int read_limits(struct run *r, const struct run_options *o, struct err *e
 {
 	if (o->memory && !size_parse(o->memory, &r->sandbox.memory_limit))
 		return err_set(err, ERR_INPUT, "--memory takes a size, as in 64M or 2G, not '%.40s'", o->memory);
+	if (o->memory && r->sandbox.memory_limit < MEMORY_LEAST)
+		return err_set(err, ERR_INPUT, "--memory takes at least 1M, not '%.40s'", o->memory);
 	if (o->timeout && !duration_parse(o->timeout, &r->sandbox.timeout_ms))
 		return err_set(err, ERR_INPUT, "--timeout takes a time, as in 10s, 5m or 2h, not '%.40s'", o->timeout);
 	if (o->pids > PIDS_MOST)
@@ -281,6 +299,9 @@ static int run_run(struct run_options *o, const char *const *argv, struct arena 
 		return say_err("run", &err);
 	const int code = sandbox_run(&r.sandbox, &err);
 
+	if (code == KILLED && o->memory)
+		fprintf(stderr, "stockade run: note: it was killed; where nobody did that, it needs more than --memory %s\n",
+			o->memory);
 	return code < 0 ? exit_status_of("run", &err) : code;
 }
 
@@ -297,7 +318,8 @@ int cmd_run(int argc, char **argv)
 		OPTION_TEXT('w', "workdir", "DIR", &o.workdir, "it starts in this directory; default: the current one"),
 		OPTION_TEXT('m', "memory", "SIZE", &o.memory, "it may use so much memory: 64M, 2G"),
 		OPTION_NUMBER(0, "pids", "N", &o.pids, "it may have so many processes and threads; default: 4096"),
-		OPTION_TEXT('t', "timeout", "TIME", &o.timeout, "it is ended after this: 10s, 5m, 2h; exit status 124 then"),
+		OPTION_TEXT('t', "timeout", "TIME", &o.timeout,
+			    "it is ended after this: 500ms, 10s (or 10), 5m, 2h; exit status 124 then"),
 		OPTION_MANY(0, "dns", "ADDR[:PORT]", &o.dns,
 			    "names are resolved there instead of by the host's resolver; may be repeated"),
 		OPTION_MANY(0, "limit", "NAME=VALUE", &o.limits,

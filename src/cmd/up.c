@@ -104,9 +104,10 @@ static int apply(const struct up_options *o, const struct manifest *m, struct er
 		(void)json_array_append_new(dns, json_string(o->dns.items[i]));
 	for (size_t i = 0; i < o->limits.count; i++)
 		(void)json_array_append_new(limits, json_string(o->limits.items[i]));
-	json_t *request = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:b, s:o, s:o, s:i}", "verb", "apply", "manifest", m->path,
-				    "engine", o->engine, "gate", o->gate, "network", o->network, "runtime", o->runtime, "host_root",
-				    (int)o->host_root, "dns", dns, "limits", limits, "workers", (int)o->workers);
+	json_t *request =
+		json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:b, s:b, s:o, s:o, s:i}", "verb", "apply", "manifest", m->path,
+			  "engine", o->engine, "gate", o->gate, "network", o->network, "runtime", o->runtime, "host_root",
+			  (int)o->host_root, "named", (int)o->named, "dns", dns, "limits", limits, "workers", (int)o->workers);
 
 	if (!request)
 		return err_set(err, ERR_INPUT, "%s: a path that is no UTF-8 cannot be handed to the supervisor; rename it",
@@ -182,6 +183,26 @@ static int bring_up(const struct up_options *o, const struct manifest *m, struct
 	return o->foreground ? stay(o, a, err) : 0;
 }
 
+/* Told before anything is begun: the host's own root says of no container what it would run. */
+static int check_commands(const struct up_options *o, const struct manifest *m, struct err *err)
+{
+	for (size_t i = 0; o->host_root && i < m->pod_count; i++) {
+		const struct pod *p = &m->pods[i];
+
+		for (size_t k = 0; !p->gate && k < p->init_container_count + p->container_count; k++) {
+			const struct container *c =
+				k < p->init_container_count ? &p->init_containers[k] : &p->containers[k - p->init_container_count];
+
+			if (c->command.count == 0)
+				return err_set(err, ERR_INPUT,
+					       "%s:%u:%u: error: the container '%s' of the pod '%s' has no 'command', and with "
+					       "--host-root there is no image that would have one",
+					       c->at.file, c->at.line, c->at.column, c->name, p->name);
+		}
+	}
+	return 0;
+}
+
 static int up_run(struct up_options *o, struct arena *a)
 {
 	struct manifest *m = NULL;
@@ -193,8 +214,9 @@ static int up_run(struct up_options *o, struct arena *a)
 	if (config_load(o->file, a, &m, &err) < 0)
 		return say_err("up", &err);
 	print_strings(stderr, &m->warnings);
+	o->named = o->project != NULL;
 	o->project = project_name(o->project, m->project_dir, a, &err);
-	if (!o->project)
+	if (!o->project || check_commands(o, m, &err) < 0)
 		return say_err("up", &err);
 	if (o->dry_run) {
 		print_strings(stdout, &m->notes);

@@ -9,6 +9,7 @@
 struct up_options {
 	const char *file, *project, *engine, *gate, *network, *runtime;
 	bool host_root, dry_run, jail, foreground;
+	bool named; /* the project, by --project */
 	unsigned workers;
 	struct strings dns, limits;
 };

@@ -191,11 +191,10 @@ static bool check_suffix(struct entry_reader *e, const char *name, size_t at, st
 				"or =%s for that one name alone",
 				name, name);
 	if (dots == 0)
-		return fault_at(
-			e, fault, at,
-			"'%s' is a single label: no name of the internet ends so, and pods reach each other without a list; "
-			"write the whole name, or =%s for that one name alone",
-			name, name);
+		return fault_at(e, fault, at,
+				"'%s' is a single label: no name of the internet ends so, and no pod reaches another; "
+				"write the whole name, or =%s for that one name alone",
+				name, name);
 	return true;
 }
 
@@ -295,7 +294,9 @@ static bool host_part(struct entry_reader *e, struct span text, size_t at, bool 
 		return network(e, name, at, deny, ret, fault);
 	}
 	if (text.n == 1 && text.p[0] == '*')
-		return fault_at(e, fault, at, "'*' would allow every name there is; write the names that you mean");
+		return fault_at(e, fault, at,
+				deny ? "'*' would deny every name there is; take the names out that are allowed"
+				     : "'*' would allow every name there is; write the names that you mean");
 	if (!plain_host(e, name, at + mark, &host, fault))
 		return false;
 	if (host.kind == HOST_ADDRESS) {
@@ -330,7 +331,9 @@ static bool host_and_ports(struct entry_reader *e, struct span text, size_t at, 
 		struct ip_net net;
 
 		if (ip_net_parse(text, &net))
-			return fault_at(e, fault, at, "an IPv6 address is written in brackets: [%.*s]", shown(text), text.p);
+			return fault_at(e, fault, at,
+					"an IPv6 address is written in brackets: [%.*s]; a port follows them: [ADDRESS]:443",
+					shown(text), text.p);
 		return fault_at(e, fault, at, "'%.*s' has more than one colon; write HOST:PORT, or [ADDRESS]:PORT for IPv6",
 				shown(text), text.p);
 	}

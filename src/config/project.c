@@ -35,7 +35,7 @@ static const struct {
 	{ "v1", "Pod", DOCUMENT_POD, NULL },
 	{ "v1", "ConfigMap", DOCUMENT_CONFIG_MAP, NULL },
 	{ "stockade/v1", "EgressPolicy", DOCUMENT_EGRESS, NULL },
-	{ NULL, "Service", DOCUMENT_REFUSED, "pods find each other by name, without a service" },
+	{ NULL, "Service", DOCUMENT_REFUSED, "no pod reaches another; publish a port on the host with hostPort" },
 	{ NULL, "Secret", DOCUMENT_REFUSED, "put files in a ConfigMap or a hostPath volume" },
 	{ NULL, "Deployment", DOCUMENT_REFUSED, "write the Pod itself" },
 	{ NULL, "StatefulSet", DOCUMENT_REFUSED, "write the Pod itself" },

@@ -20,14 +20,15 @@ struct apply {
 	struct house *house;
 	uint64_t client;
 	struct reload_request request;
-	char manifest[HOUSE_PATH];
+	char manifest[HOUSE_PATH], before[HOUSE_PATH]; /* before: the house's, when it was told this one */
+	bool told;
 	char dns[HOUSE_DNS][HOUSE_DNS_TEXT];
 	unsigned workers;
 	struct gate_limits limits;
-	bool gate_waits;      /* the gate's pod is being started, or HAProxy takes other options */
+	bool gate_waits;      /* the gate's pod is being started, or it does not serve yet; HAProxy takes other options */
 	uint64_t gate_change; /* HAProxy's, that brings them; 0: none */
 	struct timer gate_patience;
-	bool host_root, begun, bridge, haproxy;
+	bool host_root, begun, bridge, haproxy, named;
 	const struct pod_engine *engine;
 	struct oci_runtime runtime; /* its path is "" where none is asked for */
 	unsigned look;              /* of Podman's, that it waits for; 0: none */
@@ -103,29 +104,44 @@ void apply_on_gate(struct house *h, const struct err *why)
 		settled_one(a);
 }
 
-void apply_on_haproxy(struct house *h, uint64_t change)
+/* The gate's pod tells by apply_on_gate. */
+void apply_on_serves(struct house *h)
 {
-	if (h->applies && h->applies->gate_change && h->applies->gate_change <= change)
+	const struct apply *a = h->applies;
+
+	if (a && a->gate_waits && !h->podman.bridge.on && a->gate_change == 0 && gate_link_serves(&h->gate))
 		apply_on_gate(h, NULL);
 }
 
-static void gate_change_late(struct timer *t)
+void apply_on_haproxy(struct house *h, uint64_t change)
+{
+	struct apply *a = h->applies;
+
+	if (!a || a->gate_change == 0 || a->gate_change > change)
+		return;
+	a->gate_change = 0;
+	apply_on_serves(h);
+}
+
+static void gate_late(struct timer *t)
 {
 	const struct apply *a = (struct apply *)((char *)t - offsetof(struct apply, gate_patience));
 	struct err why = { 0 };
 
-	(void)err_set(&why, ERR_FAULT,
-		      "HAProxy does not serve with the new options after %d s; it goes on trying, see supervisor.log",
-		      GATE_CHANGE_MS / 1000);
+	if (a->gate_change)
+		(void)err_set(&why, ERR_FAULT, "HAProxy does not serve after %d s; it goes on trying, see supervisor.log",
+			      GATE_CHANGE_MS / 1000);
+	else
+		bridge_gate_late(a->house, "the gate does not serve: nothing flows until it does, and it is tried again and again",
+				 &why);
 	apply_on_gate(a->house, &why);
 }
 
-/* Until then the one before decides, and asks the DNS servers before. */
-static void wait_for_haproxy(struct apply *a)
+/* Until then nothing flows, or (HAProxy) what was before decides, and asks the DNS servers before. */
+static void wait_for_gate(struct apply *a)
 {
 	a->gate_waits = true;
-	a->gate_change = haproxy_change(&a->house->haproxy);
-	a->gate_patience.expired = gate_change_late;
+	a->gate_patience.expired = gate_late;
 	loop_timer_set(a->house->loop, &a->gate_patience, GATE_CHANGE_MS);
 }
 
@@ -141,6 +157,7 @@ static void change_done(struct change *c, const char *done, const struct err *wh
 		(void)err_wrap(&shown, "pod %s", c->name);
 		client_line(&a->house->clients, a->client, "pod %s: not started", c->name);
 		add_problem(a, &shown);
+		(void)json_object_set_new(a->house->not_started, c->name, json_string(why->text));
 	} else {
 		client_line(&a->house->clients, a->client, "pod %s: %s", c->name, done);
 	}
@@ -230,6 +247,8 @@ static void reconcile_old(struct apply *a)
 static void reconcile(struct apply *a)
 {
 	a->unsettled = a->gate_waits ? 2 : 1;
+	json_decref(a->house->not_started);
+	a->house->not_started = json_object();
 	reconcile_old(a);
 	for (size_t i = 0; i < a->plan->plan->pod_count; i++) {
 		const struct plan_pod *to = &a->plan->plan->pods[i];
@@ -330,9 +349,14 @@ static int set_gate(struct apply *a, struct err *err)
 		gate_link_log(&h->gate, h->decisions);
 	} else if (other && !h->podman.bridge.on) {
 		client_line(&h->clients, a->client, "gate: started anew with other options");
-		child_signal(&h->gate.child, SIGKILL);
+		gate_link_restart(&h->gate);
 		if (h->gate.haproxy)
-			wait_for_haproxy(a);
+			a->gate_change = haproxy_change(&h->haproxy);
+		wait_for_gate(a);
+	} else if (!h->podman.bridge.on && (!gate_link_serves(&h->gate) || (h->gate.haproxy && !h->haproxy.current))) {
+		if (h->gate.haproxy && !h->haproxy.current)
+			a->gate_change = h->haproxy.change;
+		wait_for_gate(a);
 	}
 	return h->podman.bridge.on ? bridge_gate_start(h, a->plan, a->client, &a->gate_waits, err) : 0;
 }
@@ -382,19 +406,51 @@ static int set_engine(struct apply *a, struct err *err)
 	return 0;
 }
 
+/* Two directories of one name are two projects: the pods of the one are not to be taken down for those of the other, unless it was named. */
+static int check_directory(const struct apply *a, struct err *err)
+{
+	const char *runs = a->house->manifest, *slash = strrchr(runs, '/');
+	const size_t n = slash ? (size_t)(slash - runs) + 1 : 0;
+
+	if (a->named || (strncmp(runs, a->manifest, n) == 0 && !strchr(a->manifest + n, '/')))
+		return 0;
+	return runs[0] ? err_set(err, ERR_INPUT,
+				 "the project '%s' that is up is that of %s; give another name with --project NAME, or "
+				 "'stockade down --project %s' first",
+				 a->house->project, runs, a->house->project)
+		       : 0;
+}
+
 static int on_loaded(struct reload_request *r, const struct loaded *l, struct err *err)
 {
 	struct apply *a = (struct apply *)((char *)r - offsetof(struct apply, request));
 
-	show(a, json_object_get(l->report, "notes"));
-	show(a, json_object_get(l->report, "warnings"));
+	if (check_directory(a, err) < 0)
+		return -1;
+	show(a, json_object_get(l->report, "notes")); /* the warnings were told by who asks, who has read the same manifest */
 	a->plan = plan_ref_make(l, a->manifest, err);
 	if (!a->plan)
 		return -1;
 	if (set_engine(a, err) < 0)
 		return -1;
+	if (set_gate(a, err) < 0)
+		return -1;
+	/* One that is refused is not what a later reload reads. */
+	memcpy(a->before, a->house->manifest, sizeof a->before);
 	memcpy(a->house->manifest, a->manifest, sizeof a->manifest);
-	return set_gate(a, err);
+	a->told = true;
+	return 0;
+}
+
+/* Nor one whose policy was refused: back to the manifest and the lists of the policy in force. */
+static void back_to_manifest(struct apply *a)
+{
+	struct house *h = a->house;
+
+	if (!a->told || h->reload.pending || !h->reload.in_force)
+		return;
+	memcpy(h->manifest, a->before, sizeof h->manifest);
+	watch_set(&h->watch, h->manifest, json_object_get(h->reload.in_force->report, "files"));
 }
 
 static void on_published(struct reload_request *r, const struct reload_outcome *o, const struct err *why)
@@ -402,6 +458,7 @@ static void on_published(struct reload_request *r, const struct reload_outcome *
 	struct apply *a = (struct apply *)((char *)r - offsetof(struct apply, request));
 
 	if (why) {
+		back_to_manifest(a);
 		add_problem(a, why);
 		finish(a);
 		return;
@@ -494,6 +551,7 @@ static int read_request(struct apply *a, const json_t *request, struct err *err)
 	if (a->haproxy && a->bridge)
 		return err_set(err, ERR_INPUT, "--gate haproxy serves sockets, not a bridge: it does not go with --network bridge");
 	a->workers = (unsigned)workers;
+	a->named = json_is_true(json_object_get(request, "named"));
 	a->host_root = json_is_true(json_object_get(request, "host_root"));
 	return 0;
 }

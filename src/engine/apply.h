@@ -12,6 +12,8 @@ void apply_ask(struct house *h, uint64_t client, const json_t *request);
 void apply_on_look(struct house *h, unsigned number);
 /* The gate's pod, which it has begun to start, runs (NULL), or does not. */
 void apply_on_gate(struct house *h, const struct err *why);
+/* The gate serves all that it was told (gate_link_serves). */
+void apply_on_serves(struct house *h);
 /* HAProxy serves this change, and all before it. */
 void apply_on_haproxy(struct house *h, uint64_t change);
 /* How many pods of the plan do not run as it says, plus those that run and are not in it. */

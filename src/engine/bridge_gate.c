@@ -320,16 +320,25 @@ static const char *said_in(char *line)
 	return line;
 }
 
-void bridge_gate_words(const struct house *h, char ret[static BRIDGE_WORDS])
+/* Its container's log, or, of one that is a child of this process, the diagnostics that both write. */
+static int open_words(const struct house *h)
 {
 	const struct live_pod *gate = h->podman.bridge.gate;
+
+	if (!h->podman.bridge.on)
+		return openat(h->dir, "supervisor.log", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (!gate || h->gate.state != GATE_DOWN || gate->container_count == 0 || !gate->containers[0].log_path[0])
+		return -1;
+	return open(gate->containers[0].log_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+void bridge_gate_words(const struct house *h, char ret[static BRIDGE_WORDS])
+{
 	char text[LAST_BYTES + 1], *rest = text;
 	struct stat st;
 
 	ret[0] = '\0';
-	if (!gate || h->gate.state != GATE_DOWN || gate->container_count == 0 || !gate->containers[0].log_path[0])
-		return;
-	FD_CLOSE int fd = open(gate->containers[0].log_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	FD_CLOSE int fd = h->gate.state == GATE_SERVING ? -1 : open_words(h);
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return;
@@ -337,7 +346,8 @@ void bridge_gate_words(const struct house *h, char ret[static BRIDGE_WORDS])
 
 	text[n > 0 ? n : 0] = '\0';
 	for (char *line = strtok_r(rest, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		(void)snprintf(ret, BRIDGE_WORDS, "%s", said_in(line));
+		if (h->podman.bridge.on || strstr(line, " error gate "))
+			(void)snprintf(ret, BRIDGE_WORDS, "%s", said_in(line));
 }
 
 void bridge_gate_late(const struct house *h, const char *what, struct err *ret)
@@ -345,8 +355,8 @@ void bridge_gate_late(const struct house *h, const char *what, struct err *ret)
 	char words[BRIDGE_WORDS];
 
 	bridge_gate_words(h, words);
-	(void)err_set(ret, ERR_FAULT, "%s; %s%s", what,
-		      words[0] ? "it does not run, and the last that its container said is: " : "see supervisor.log", words);
+	(void)err_set(ret, ERR_FAULT, "%s; %s%s%s", what, words[0] ? "it does not run, and the last that " : "see supervisor.log",
+		      words[0] ? (h->podman.bridge.on ? "its container said is: " : "it said is: ") : "", words);
 }
 
 void bridge_end(struct house *h)

@@ -68,7 +68,8 @@ static void container_ended(struct live_container *c)
 		p->at++;
 		next_step(p);
 	} else if (p->phase == POD_INIT) {
-		(void)err_set(&why, ERR_FAULT, "the init container %s ended with %d; see its log", c->planned->name, c->exit_code);
+		(void)err_set(&why, ERR_FINDING, "the init container %s ended with %d; 'stockade logs %s/%s' has what it printed",
+			      c->planned->name, c->exit_code, p->name, c->planned->name);
 		pod_fail(p, &why);
 	} else if (restart_wanted(p->planned->pod->restart_policy, c->exit_code)) {
 		live_container_start_later(c);

@@ -1,5 +1,6 @@
 #include "engine/control.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -52,35 +53,63 @@ void control_address(int dir, struct sockaddr_un *ret)
 	(void)snprintf(ret->sun_path, sizeof ret->sun_path, "/proc/self/fd/%d/" CONTROL_SOCKET, dir);
 }
 
+/* A socket, or -1 with errno; ENOENT and ECONNREFUSED: nobody listens. */
+static int connect_in(const char *path)
+{
+	struct sockaddr_un address;
+	FD_CLOSE int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	FD_CLOSE int sock = dir < 0 ? -1 : socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (sock < 0)
+		return -1;
+	control_address(dir, &address);
+	return connect(sock, (struct sockaddr *)&address, sizeof address) < 0 ? -1 : fd_steal(&sock);
+}
+
+/* ", " between the projects that are up, as many as fit. */
+static void running(char *ret, size_t size)
+{
+	DIR *d = opendir(run_root());
+	const struct dirent *e;
+	char path[512];
+	size_t n = 0;
+	struct err ignored;
+
+	ret[0] = '\0';
+	while (d && (e = readdir(d))) {
+		FD_CLOSE int sock = control_run_dir(e->d_name, path, sizeof path, &ignored) < 0 ? -1 : connect_in(path);
+
+		if (sock >= 0 && n + strlen(e->d_name) + sizeof ", " <= size)
+			n += (size_t)snprintf(ret + n, size - n, "%s%s", n ? ", " : "", e->d_name);
+	}
+	if (d)
+		(void)closedir(d);
+}
+
 static int not_running(const char *project, struct err *err)
 {
-	return err_set(err, ERR_FINDING, "project '%s' is not up; 'stockade up' starts it", project);
+	char others[300];
+
+	running(others, sizeof others);
+	return err_set(err, ERR_FINDING, "project '%s' is not up; 'stockade up' starts it%s%s", project,
+		       others[0] ? "; up are, with --project NAME: " : "", others);
 }
 
 int control_connect(const char *project, struct err *err)
 {
 	char path[512];
-	struct sockaddr_un address;
 
 	if (control_run_dir(project, path, sizeof path, err) < 0)
 		return -1;
-	FD_CLOSE int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	FD_CLOSE int sock = connect_in(path);
 
-	if (dir < 0 && errno == EACCES)
+	if (sock >= 0)
+		return fd_steal(&sock);
+	if (errno == EACCES)
 		return err_set(err, ERR_FINDING, "%s: permission denied; the built-in engine needs root", path);
-	if (dir < 0)
+	if (errno == ENOENT || errno == ENOTDIR || errno == ECONNREFUSED)
 		return not_running(project, err);
-	FD_CLOSE int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	if (sock < 0)
-		return err_errno(err, "control socket");
-	control_address(dir, &address);
-	if (connect(sock, (struct sockaddr *)&address, sizeof address) < 0) {
-		if (errno == ENOENT || errno == ECONNREFUSED)
-			return not_running(project, err);
-		return err_errno(err, "%s/" CONTROL_SOCKET, path);
-	}
-	return fd_steal(&sock);
+	return err_errno(err, "%s/" CONTROL_SOCKET, path);
 }
 
 int control_send(int sock, const json_t *message, const int *fds, size_t count, struct err *err)

@@ -3,7 +3,7 @@
  * reply has "done": true, and "error" with "class" when it failed; replies before it may have "line": text for people.
  *
  * verb     request                                    replies
- * apply    manifest, engine, gate, network, runtime, host_root, dns[], limits[],  lines of progress; pods that could not start are errors
+ * apply    manifest, engine, gate, network, runtime, host_root, named, dns[], limits[],  lines of progress; pods that could not start are errors
  * down     timeout_s                                  lines; the supervisor then ends
  * ps       -                                          project, engine, network, manifest, generation, hash, gate{pid,state,restarts,...},
  *                                                     pods[{name,addresses,attached,walls,containers[{name,state,pid,exit_code,

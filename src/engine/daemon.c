@@ -140,13 +140,11 @@ int supervisor_clean_stale(const char *project, struct err *err)
 
 	if (control_run_dir(project, path, sizeof path, err) < 0)
 		return -1;
-	FD_CLOSE int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (dir < 0 && errno != ENOENT)
-		return err_errno(err, "%s", path);
+	/* Made where it is gone, as after a reboot: without the lock a supervisor that just begins would lose its pods. */
+	FD_CLOSE int dir = run_dir_make(path, err);
 	FD_CLOSE int lock = dir < 0 ? -1 : run_dir_lock(dir, path, err);
 
-	if (dir >= 0 && lock < 0)
+	if (lock < 0)
 		return -1;
 	if (podman_sweep(project, err) < 0)
 		return -1;
@@ -157,5 +155,5 @@ int supervisor_clean_stale(const char *project, struct err *err)
 		return err_set(err, ERR_FAULT, "%u cgroups named %s... still have processes; end these and try again", left,
 			       prefix);
 	stale_runs_remove();
-	return dir < 0 ? 0 : run_dir_remove(path, err);
+	return run_dir_remove(path, err);
 }

@@ -53,6 +53,7 @@ struct house {
 	struct oci_runtime runtime;      /* of the built-in engine; its path is "" where containers are started directly */
 	struct podman podman;
 	struct live_pod *pods;
+	json_t *not_started;   /* pods that the last apply asked for and that are not there: name to reason; NULL: none yet */
 	struct apply *applies; /* the first is at work */
 
 	/* Set by the owner. Stops every pod and then everything; the loop ends when all is gone. Again: the shorter time counts. */

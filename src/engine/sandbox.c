@@ -20,6 +20,7 @@
 #include "process/stale.h"
 #include "process/terminal.h"
 #include "engine/volumes.h"
+#include "gate/protocol.h"
 #include "guard/guard.h"
 #include "pod/keeper.h"
 
@@ -269,7 +270,7 @@ static int start_gate(struct sandbox *s, struct err *err)
 			return err_errno(err, "%s", s->options->log);
 	}
 	s->gate = (struct gate_link) { .loop = s->loop,
-				       .project = "run",
+				       .project = GATE_RUN_PROJECT,
 				       .dns = s->options->dns,
 				       .workers = 1,
 				       .limits = s->options->limits,

@@ -70,7 +70,21 @@ static json_t *describe_haproxy(const struct house *h)
 		 : NULL;
 }
 
-static json_t *describe(const struct house *h)
+/* One that was started by hand since then is there. NULL: none. */
+static json_t *not_started(struct house *h)
+{
+	json_t *all = json_object();
+	const char *name;
+	json_t *why;
+
+	json_object_foreach(h->not_started, name, why) if (!pod_find(h, name))(void) json_object_set(all, name, why);
+	if (json_object_size(all))
+		return all;
+	json_decref(all);
+	return NULL;
+}
+
+static json_t *describe(struct house *h)
 {
 	json_t *pods = json_array();
 
@@ -80,11 +94,12 @@ static json_t *describe(const struct house *h)
 
 	if (h->podman.strangers)
 		(void)json_array_extend(pods, h->podman.strangers);
-	return json_pack("{ss ss ss* so* ss sI ss so so* s{si} so so*}", "project", h->project, "engine",
+	return json_pack("{ss ss ss* so* ss sI ss so so* s{si} so so* so*}", "project", h->project, "engine",
 			 h->engine ? h->engine->name : "", "network", h->podman.bridge.on ? "bridge" : NULL, "runtime",
 			 describe_runtime(h), "manifest", h->manifest, "generation", (json_int_t)h->reload.generation, "hash",
 			 h->reload.in_force ? h->reload.in_force->hash : "", "gate", describe_gate(h), "haproxy",
-			 describe_haproxy(h), "supervisor", "pid", (int)getpid(), "pods", pods, "reload_error", error);
+			 describe_haproxy(h), "supervisor", "pid", (int)getpid(), "pods", pods, "reload_error", error,
+			 "not_started", not_started(h));
 }
 
 static void answer_status(struct house *h)
@@ -176,6 +191,17 @@ struct manual {
 	uint64_t client;
 };
 
+/* A list that was moved away, or is called otherwise, denies all: that is told, and not only by the first up. */
+static void tell_denied(const struct manual *m, const json_t *notes)
+{
+	for (size_t i = 0; i < json_array_size(notes); i++) {
+		const char *note = json_string_value(json_array_get(notes, i));
+
+		if (note && strstr(note, ": everything is denied: "))
+			client_line(&m->house->clients, m->client, "%s", note);
+	}
+}
+
 static int manual_loaded(struct reload_request *r, const struct loaded *l, struct err *err)
 {
 	const struct manual *m = (struct manual *)r; /* its first member */
@@ -183,6 +209,7 @@ static int manual_loaded(struct reload_request *r, const struct loaded *l, struc
 
 	if (!plan)
 		return -1;
+	tell_denied(m, json_object_get(l->report, "notes"));
 	const size_t n = apply_differences(m->house, plan->plan);
 
 	if (n)
@@ -201,6 +228,9 @@ static void manual_done(struct reload_request *r, const struct reload_outcome *o
 
 	if (o && m->house->gate.haproxy)
 		(void)json_object_set_new(reply, "ending_s", json_integer(HAPROXY_REVOKE_MS / 1000));
+	if (why)
+		client_line(&m->house->clients, m->client, "nothing is changed: generation %llu stays in force",
+			    (unsigned long long)m->house->reload.generation);
 	client_done(&m->house->clients, m->client, reply, why, NULL, 0);
 	free(m);
 }

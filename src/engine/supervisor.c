@@ -137,6 +137,7 @@ static void clear(struct house *h)
 	haproxy_stop(&h->haproxy);
 	reload_free(h);
 	podman_end(h);
+	json_decref(h->not_started);
 	launch_cgroup_prefix(h->project, prefix);
 	const unsigned left = stale_cgroups_remove(prefix, NULL, EMPTY_MS);
 
@@ -151,6 +152,11 @@ static void clear(struct house *h)
 static void on_adopted(struct gate_link *g, uint64_t generation, bool refused, uint32_t revoked)
 {
 	reload_on_adopted((struct house *)((char *)g - offsetof(struct house, gate)), generation, refused, revoked);
+}
+
+static void on_serves(struct gate_link *g)
+{
+	apply_on_serves((struct house *)((char *)g - offsetof(struct house, gate)));
 }
 
 static void on_status(struct gate_link *g, const struct gate_counters *c)
@@ -285,7 +291,9 @@ static int begin(struct supervisor *s, struct err *err)
 	h->loop = loop_new();
 	if (!h->loop)
 		return err_errno(err, "the loop");
-	h->gate = (struct gate_link) { .loop = h->loop, .project = h->project, .on_adopted = on_adopted, .on_status = on_status };
+	h->gate = (struct gate_link) {
+		.loop = h->loop, .project = h->project, .on_adopted = on_adopted, .on_serves = on_serves, .on_status = on_status
+	};
 	h->haproxy = (struct haproxy) { .loop = h->loop,
 					.project = h->project,
 					.path = h->path,

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "gate/protocol.h"
 #include "gate/text.h"
 
 enum { BODY_MAX = 1200, HEAD_MAX = 512, RULE_SHOWN = 281, FILE_SHOWN = 200, DETAIL_SHOWN = 100 };
@@ -60,15 +61,25 @@ static bool listable(enum reason r)
 /* The entry that would allow it, as it is written in a list. */
 static void put_hint(struct text *t, const struct conn *c, const struct verdict *v, struct span host, uint16_t port)
 {
-	const bool v6 = memchr(host.p, ':', host.n) != NULL;
+	const bool v6 = memchr(host.p, ':', host.n) != NULL, run = strcmp(c->w->generation->project, GATE_RUN_PROJECT) == 0;
 
 	if (v->reason == REASON_SPECIAL_ADDRESS) {
-		text_put(t, "To allow it, list the address itself as well, and run 'stockade reload'.\n");
+		text_put(t, run ? "To allow it, give 'stockade run' --allow with the address itself as well.\n"
+				: "To allow it, list the address itself as well, and run 'stockade reload'.\n");
 		return;
 	}
-	text_put(t, "To allow it, add this line to a list of ");
-	text_put(t, c->who->name);
-	text_put(t, v6 ? " and run 'stockade reload':\n[" : " and run 'stockade reload':\n");
+	if (snapshot_client(&c->w->generation->snapshot, host) != CLIENT_NONE) {
+		text_put(t, "No pod reaches another, whatever the lists say.\n");
+		return;
+	}
+	if (run) {
+		text_put(t, "To allow it, give 'stockade run' this option:\n--allow ");
+	} else {
+		text_put(t, "To allow it, add this line to a list of ");
+		text_put(t, c->who->name);
+		text_put(t, " and run 'stockade reload':\n");
+	}
+	text_put(t, v6 ? "[" : memchr(host.p, '.', host.n) ? "" : "="); /* a single label is listed as that name alone */
 	text_put_span(t, host);
 	if (v6)
 		text_put(t, "]");

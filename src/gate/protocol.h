@@ -44,6 +44,9 @@ struct gate_counters {
 	uint32_t connections_open, tunnels_open;
 };
 
+/* The project of 'stockade run', whose allow-list is its command line. No other can have this name: there is a blank in it. */
+#define GATE_RUN_PROJECT "stockade run"
+
 struct gate_message {
 	uint32_t kind;
 	uint32_t id;         /* ATTACH, ATTACHED, DETACH */

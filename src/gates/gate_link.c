@@ -119,6 +119,21 @@ static void tell(struct gate_link *g)
 
 /* --- what it says --- */
 
+bool gate_link_serves(const struct gate_link *g)
+{
+	bool all = g->adopted != 0 && g->adopted == g->generation;
+
+	for (const struct gate_pod *p = g->pods; p; p = p->next)
+		all = all && p->answered;
+	return all;
+}
+
+static void tell_if_serves(struct gate_link *g)
+{
+	if (g->on_serves && gate_link_serves(g))
+		g->on_serves(g);
+}
+
 static void hear_adopted(struct gate_link *g, const struct gate_message *m)
 {
 	if (m->generation == g->generation)
@@ -129,6 +144,7 @@ static void hear_adopted(struct gate_link *g, const struct gate_message *m)
 		g->adopted = m->generation;
 	}
 	g->on_adopted(g, m->generation, m->refused != 0, m->revoked);
+	tell_if_serves(g);
 }
 
 static void attached_if_both(struct gate_pod *p)
@@ -147,6 +163,7 @@ static void hear_attached(struct gate_link *g, const struct gate_message *m)
 			continue;
 		p->answered = true;
 		attached_if_both(p);
+		tell_if_serves(g);
 		return;
 	}
 }
@@ -335,6 +352,14 @@ void gate_link_start(struct gate_link *g)
 		spawn(g);
 }
 
+/* What it may still have said is not heard any more; its end is, and starts the next one. */
+void gate_link_restart(struct gate_link *g)
+{
+	child_signal(&g->child, SIGKILL);
+	forget_process(g);
+	g->state = GATE_DOWN;
+}
+
 bool gate_link_connected(struct gate_link *g, int fd, pid_t pid)
 {
 	struct err err = { 0 };
@@ -425,6 +450,7 @@ void gate_link_detach(struct gate_link *g, struct gate_pod *p)
 		if (g->haproxy)
 			(void)haproxy_change(g->haproxy);
 		tell(g);
+		tell_if_serves(g);
 		return;
 	}
 }

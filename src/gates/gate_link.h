@@ -34,6 +34,7 @@ struct gate_link {
 	struct haproxy *haproxy;          /* it serves the pods' TCP, the gate the rest; NULL: the gate serves all */
 	bool quiet;                       /* its diagnostics go nowhere, not to the owner's stderr */
 	void (*on_adopted)(struct gate_link *g, uint64_t generation, bool refused, uint32_t revoked);
+	void (*on_serves)(struct gate_link *g); /* gate_link_serves() has come true */
 	void (*on_status)(struct gate_link *g, const struct gate_counters *c);
 	/* read by the owner */
 	enum gate_state state;
@@ -57,6 +58,10 @@ struct gate_link {
 };
 
 void gate_link_start(struct gate_link *g);
+/* One that runs with other options is to be another; from now on nothing is believed of the present one. */
+void gate_link_restart(struct gate_link *g);
+/* It serves the policy it was told last, and every pod, as far as that is its own work. */
+bool gate_link_serves(const struct gate_link *g);
 /* How long one that ended soon, again and again, should wait before it is started anew. */
 unsigned gate_link_backoff_ms(const struct gate_link *g);
 /* One that runs outside has connected. fd: taken. false: there is one already, or it has gone. */

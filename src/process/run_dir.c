@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -90,8 +91,19 @@ static int remove_below(int parent, const char *name, int depth)
 	return rc < 0 ? -1 : unlinkat(parent, name, AT_REMOVEDIR);
 }
 
+/* Out of the way first, in one step: who begins meanwhile makes a new one, and no lock is taken in one that goes. Only whoever holds the
+ * lock is here. */
 int run_dir_remove(const char *path, struct err *err)
 {
+	char aside[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	const int n = snprintf(aside, sizeof aside, "%.*s/.%s.gone", (int)(slash - path), path, slash + 1);
+
+	if (n < 0 || (size_t)n >= sizeof aside)
+		return err_set(err, ERR_INPUT, "the path is too long: %.200s", path);
+	(void)remove_below(AT_FDCWD, aside, DEPTH); /* of one that was killed here */
+	if (rename(path, aside) == 0)
+		path = aside;
 	if (remove_below(AT_FDCWD, path, DEPTH) < 0 && errno != ENOENT)
 		return err_errno(err, "%s cannot be removed", path);
 	return 0;

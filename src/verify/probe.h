@@ -102,6 +102,7 @@ struct scene {
 struct reach {
 	enum sight sight; /* THROUGH: decided allow */
 	bool whole;       /* and the destination answered */
+	bool slow;        /* what it took is more than a probe waits */
 	struct candidate at;
 	char text[160];
 };

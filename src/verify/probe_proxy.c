@@ -168,6 +168,11 @@ void proxy_allowed(struct view *v, const struct probe *p, struct finding *f)
 {
 	struct answer a;
 
+	/* A resolver that is silent, or asked again and again, is no fault of the gate's. */
+	if (v->http.sight == SIGHT_THROUGH && !v->http.whole && v->http.slow) {
+		finding_set(f, SIGHT_ABSENT, "no allowed name answers from here: %s", v->http.text);
+		return;
+	}
 	if (!send_case(v, p->data, &a, f))
 		return;
 	if (!a.from_gate || answer_failed_beyond(&a))
@@ -188,6 +193,7 @@ static void try_http(struct view *v, const struct candidate *c)
 	const int n = snprintf(request, sizeof request, "HEAD http://%s:%u/ HTTP/1.1\r\nHost: %s:%u\r\nConnection: close\r\n\r\n",
 			       c->host, c->port, c->host, c->port);
 	char words[80];
+	const uint64_t begin = clock_now_ns();
 	const char *why = proxy_ask(v, &patient_case, (struct span) { request, (size_t)n }, &a, words, sizeof words);
 	const bool allowed = !why && (!a.from_gate || answer_failed_beyond(&a));
 	const bool whole = allowed && !a.from_gate && a.status != 999;
@@ -196,6 +202,7 @@ static void try_http(struct view *v, const struct candidate *c)
 		return;
 	r->sight = allowed ? SIGHT_THROUGH : why ? SIGHT_UNCLEAR : SIGHT_HELD;
 	r->whole = whole;
+	r->slow = clock_now_ns() - begin > (uint64_t)TALK_MS * 1000000;
 	r->at = *c;
 	if (why)
 		(void)snprintf(r->text, sizeof r->text, "%.60s port %u: %s", c->host, c->port, why);
@@ -335,7 +342,8 @@ void proxy_control_denied(struct view *v, const struct probe *p, struct finding 
 void proxy_control_captured(struct view *v, const struct probe *p, struct finding *f)
 {
 	static const struct http_case captured = { .request = "HEAD / HTTP/1.1\r\nHost: $H\r\nConnection: close\r\n\r\n",
-						   .captured = true };
+						   .captured = true,
+						   .patient = true };
 	struct answer a;
 
 	if (v->http.at.port != 80)

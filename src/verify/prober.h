@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "verify/probe.h"
 
-enum { PROBER_SECONDS = 9 };
+enum { PROBER_SECONDS = 25 }; /* where no name resolves, each that is asked for takes its time */
 
 struct prober {
 	pid_t pid; /* a child; 0: none */

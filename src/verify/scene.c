@@ -212,7 +212,10 @@ static int gather_pods(struct scene *s, const char *only, struct err *err)
 	for (i = 0; only && i < s->subject_count; i++)
 		if (strcmp(s->subjects[i].name, only) == 0)
 			return 0;
-	return only ? err_set(err, ERR_INPUT, "no pod has the name '%.80s'; 'stockade ps' shows them", only) : 0;
+	if (only)
+		return err_set(err, ERR_INPUT, "no pod has the name '%.80s'; 'stockade ps' shows them", only);
+	/* Nothing that was tried is nothing that was proven. */
+	return s->subject_count ? 0 : err_set(err, ERR_FINDING, "no pod runs whose walls could be tried; 'stockade ps' shows why");
 }
 
 int scene_gather(struct scene *s, const struct verify_options *o, struct err *err)

@@ -46,3 +46,24 @@ same() { [ "$1" = "$2" ] || { diff <(echo "$1") <(echo "$2"); return 1; }; }
 	same "$(offered unit --output cra)" crate
 	offered run -- cr | grep -x crack
 }
+
+@test "pods and containers of what is up, each once; after them a command" {
+	mkdir bin
+	cat >bin/stockade <<-'END'
+		#!/bin/sh
+		[ "$*" = "ps" ] || [ "$*" = "ps --project other" ] || exit 1
+		printf 'POD  CONTAINER  STATE\nweb  server     running\nweb  side       running\nlate  -  not started\n\ngate serving\n'
+	END
+	chmod +x bin/stockade
+	stockade=$PWD/bin/stockade
+	for verb in exec logs; do same "$(offered $verb '')" $'late\nweb\nweb/server\nweb/side'; done
+	same "$(offered explain '')" $'late\nweb'
+	same "$(offered log --pod '')" $'late\nweb'
+	same "$(offered verify --pod = w)" web
+	same "$(offered exec -p other we)" $'web\nweb/server\nweb/side'
+	same "$(offered exec -p nosuch '')" ''
+	same "$(offered explain web '')" ''
+	same "$(offered logs web '')" ''
+	touch crack
+	offered exec web cr | grep -x crack
+}

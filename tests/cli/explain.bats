@@ -21,7 +21,8 @@ load helpers
 
 @test "what it suggests is what helps: every denial that can be allowed, is, by the line it names" {
 	seed
-	for url in https://example.com/ http://storage.googleapis.com:8080/ https://10.0.0.5/ 'http://[2001:db8::1]:99/' example.org:22 ssh://git@github.com; do
+	for url in https://example.com/ http://storage.googleapis.com:8080/ https://10.0.0.5/ 'http://[2001:db8::1]:99/' example.org:22 ssh://git@github.com \
+		http://localhost:3000/ https://co.uk/; do
 		sk 1 explain cli-pod "$url" --json
 		line=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["next"].rsplit(": ", 1)[1])' <<<"$output")
 		cp haproxy/cli_domains.lst keep
@@ -29,6 +30,12 @@ load helpers
 		sk 0 explain cli-pod "$url"
 		cp keep haproxy/cli_domains.lst
 	done
+}
+
+@test "another pod: no list can allow it, and none is suggested" {
+	seed
+	sk 1 explain cli-pod http://sandbox-pod:8000/
+	[[ "$output" == *"no pod reaches another, whatever the lists say"* ]]
 }
 
 @test "deny rules, ports, odd addresses, malformed hosts" {
@@ -53,6 +60,12 @@ load helpers
 	sk 1 explain cli-pod https://storage.googleapis.com@example.com/
 	[[ "$output" == *"example.com port 443"* ]]
 	sk 0 explain cli-pod https://example.com@storage.googleapis.com/
+}
+
+@test "a port that is none: what is told to do is about ports too" {
+	seed
+	sk 1 explain cli-pod storage.googleapis.com:99999
+	[[ "$output" == *"ports are 1 to 65535"* ]]
 }
 
 @test "ports: the scheme's, the written one, or 443" {
@@ -89,6 +102,9 @@ load helpers
 	[[ "$stderr" == *"'elsewhere' is not up"* ]]
 	mkdir sub && cd sub
 	sk 0 explain -f ../pods.yaml cli-pod storage.googleapis.com
+	[[ "$output" == *"the lists as they are now, whatever is in force" ]] # nobody looked whether it is up
+	sk 2 explain -f nothere.yaml cli-pod example.com
+	[ "$stderr" = "stockade explain: error: nothere.yaml: No such file or directory" ]
 }
 
 @test "a broken list is told with its place" {

@@ -29,6 +29,9 @@ decision() { # VERDICT CLIENT HOST REASON
 	grep -Eq '^POD +CONTAINER +STATE +RESTARTS +STARTED +ADDRESSES$' <<<"$output"
 	grep -Eq '^cli-pod +cli-app +running +2 +[0-9]+d ago +198\.18\.0\.4 fd5a:5354:4b44::4$' <<<"$output"
 	grep -Eq '^sandbox-pod +sandbox-app +exited \(3\) ' <<<"$output"
+	grep -Eq '^again-pod +app +backoff \(137\) ' <<<"$output"
+	grep -Eq '^third-pod +- +not started ' <<<"$output"
+	grep -q '^pod third-pod is not started: the init container x ended with 1$' <<<"$output"
 	grep -q '^gate serving, pid 99, 1 restart, 5 connections open; policy generation 7, sha256 abababababab$' <<<"$output"
 	[[ "$output" != *$'\e'* ]]
 }
@@ -74,6 +77,15 @@ decision() { # VERDICT CLIENT HOST REASON
 	done
 	sk 1 exec sandbox-pod -- true
 	[[ "$stderr" == *"is not running"*"stockade logs sandbox-pod"* ]]
+}
+
+@test "a project that is not up: those that are up are named" {
+	fake
+	mkdir "$STOCKADE_RUN_DIR/dead" "$BATS_TEST_TMPDIR/elsewhere"
+	cd "$BATS_TEST_TMPDIR/elsewhere"
+	sk 1 ps
+	[ "$stderr" = "stockade ps: error: project 'elsewhere' is not up; 'stockade up' starts it; up are, with --project NAME: demo" ]
+	sk 0 ps --project demo
 }
 
 @test "a fault of the supervisor is exit 3" {
@@ -150,6 +162,20 @@ decision() { # VERDICT CLIENT HOST REASON
 	[ -z "$output" ]
 	sk 0 log --json --pod cli-pod
 	[ "$output" = "$(head -n 2 "$STOCKADE_RUN_DIR/demo/decisions.log")" ]
+}
+
+@test "log: a pod that is not there and never was is an error; one that has not asked for anything yet is none" {
+	fake
+	decision deny cli-pod example.com not-listed >"$STOCKADE_RUN_DIR/demo/decisions.log"
+	sk 2 log --pod cli-pdo
+	[ -z "$output" ]
+	[ "$stderr" = "stockade log: error: no pod has the name 'cli-pdo', nor is one in the log; there are: cli-pod, sandbox-pod, again-pod" ]
+	sk 2 log --pod cli-pdo --follow --denied
+	sk 0 log --pod sandbox-pod
+	[ -z "$output$stderr" ]
+	decision deny gone-pod example.com not-listed >>"$STOCKADE_RUN_DIR/demo/decisions.log"
+	sk 0 log --pod gone-pod
+	[[ "$output" == *gone-pod* ]]
 }
 
 @test "what a pod wrote is shown to a terminal, not obeyed" {

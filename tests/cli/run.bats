@@ -56,12 +56,26 @@ needs_root() { [ -z "${NOT_ROOT:-}" ] || skip "run checks for root first"; }
 	[ ! -e out/decisions ]
 }
 
+@test "a working directory that is not there, or not in the sandbox, is refused" {
+	needs_root
+	mkdir -p "$BATS_TEST_TMPDIR/other" here
+	sk 2 run -w /nowhere -- true
+	[ "$stderr" = "stockade run: error: --workdir /nowhere: No such file or directory" ]
+	sk 2 run -w "$BATS_TEST_TMPDIR/other" -- true
+	[[ "$stderr" == *"other: it is not in the sandbox; -v $BATS_TEST_TMPDIR/other:ro gives it"* ]]
+	sk 2 run -w .. -- true
+	sk 2 run -w "$stockade" -v "$stockade" -- true
+	[[ "$stderr" == *"not a directory"* ]]
+}
+
 @test "sizes, times, numbers" {
 	needs_root
 	for bad in x 0 -1 1.5G 64MM 99999999999999999999 ''; do
 		sk 2 run --memory "$bad" -- true
 		[[ "$stderr" == *"--memory takes a size"* ]]
 	done
+	sk 2 run --memory 512K -- true
+	[[ "$stderr" == *"--memory takes at least 1M, not '512K'"* ]]
 	for bad in x 0 -1 1.5s 5d 100000h ''; do
 		sk 2 run --timeout "$bad" -- true
 		[[ "$stderr" == *"--timeout takes a time"* ]]

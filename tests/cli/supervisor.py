@@ -13,9 +13,11 @@ PODS = [
      "containers": [{"name": "cli-app", "state": "running", "pid": 4242, "exit_code": 0, "restarts": 2, "started_at": "2023-11-14T22:13:20Z", "init": False}]},
     {"name": "sandbox-pod", "addresses": ["198.18.0.3"], "attached": True,
      "containers": [{"name": "sandbox-app", "state": "exited", "pid": 0, "exit_code": 3, "restarts": 0, "started_at": "2023-11-14T22:13:20Z", "init": False}]},
+    {"name": "again-pod", "addresses": ["198.18.0.5"], "attached": True,
+     "containers": [{"name": "app", "state": "backoff", "pid": 0, "exit_code": 137, "restarts": 4, "started_at": "2023-11-14T22:13:20Z", "init": False}]},
 ]
 PS = {"project": "demo", "manifest": "/nowhere/pods.yaml", "generation": 7, "hash": "ab" * 32, "supervisor": {"pid": os.getpid()},
-      "gate": {"pid": 99, "state": "serving", "restarts": 1, "connections_open": 5, "answers": not os.environ.get("SILENT_GATE")}, "pods": PODS, "done": True}
+      "gate": {"pid": 99, "state": "serving", "restarts": 1, "connections_open": 5, "answers": not os.environ.get("SILENT_GATE")}, "pods": PODS, "not_started": {"third-pod": "the init container x ended with 1"}, "done": True}
 ANSWERS = {
     "ps": [PS],
     "reload": [{"line": "reading the lists"}, {"generation": 8, "hash": "cd" * 32, "revoked": 2, "done": True}],

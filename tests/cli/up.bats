@@ -139,3 +139,22 @@ load helpers
 	mkdir link && ln -s /etc/hostname link/pods.yaml
 	sk 2 init link
 }
+
+@test "a container without a command is told before anything is begun, where no image has one" {
+	printf 'apiVersion: v1\nkind: Pod\nmetadata: { name: a }\nspec:\n  containers:\n  - { name: c, image: x }\n' >pods.yaml
+	sk 2 up --host-root
+	[[ "$stderr" == "pods.yaml:6:5: error: the container 'c' of the pod 'a' has no 'command'"* ]]
+	sk 2 up --host-root --dry-run
+	sk 0 up --engine podman --dry-run
+}
+
+@test "the example of docs/manifest.md is one" {
+	mkdir lists && echo python.org >lists/shared.lst
+	sed -n '/^```yaml$/,/^```$/p' "$top/docs/manifest.md" | sed '1d;$d' >pods.yaml
+	sk 0 up --dry-run
+	[ -z "$stderr" ] # no warning
+	[[ "$output" == *"container web/server: publish its port 8000 at 127.0.0.1:18000"* ]]
+	sk 0 explain web https://pypi.org/
+	sk 0 explain web https://python.org/
+	sk 1 explain web http://pypi.org/
+}

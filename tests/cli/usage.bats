@@ -26,7 +26,15 @@ load helpers
 		grep -q -- '-h, --help' <<<"$output"
 		sed -n '/^examples:/,$p' <<<"$output" | grep -q "stockade $verb"
 		sk 0 "$verb" -h
+		help=$output
+		sk 0 help "$verb"
+		[ "$output" = "$help" ]
 	done
+}
+
+@test "help of what is no command" {
+	sk 2 help exce
+	[[ "$stderr" == *"unknown command 'exce'; did you mean 'exec'?"* ]]
 }
 
 @test "the roles that only the program starts have help, and start nothing without their channel" {

@@ -411,6 +411,24 @@ s.sendall(b"SSH-2.0-x\r\n"); print(s.recv(10))'
 	[[ "$output" == *"cli-pod: unchanged"* ]]
 }
 
+@test "a manifest whose lists HAProxy refuses is not the one that goes on being watched and reloaded" {
+	mkdir -p "$LAB_DIR/other"
+	cp -r "$PROJECT_DIR/." "$LAB_DIR/other/"
+	for i in $(seq 1 200); do echo "h$i.example:$((1000 + i))"; done >"$LAB_DIR/other/haproxy/cli_domains.lst"
+	run sk up -f "$LAB_DIR/other/pods.yaml" --project demo --host-root --gate haproxy
+	[ "$status" != 0 ]
+	[[ "$output" == *"kinds of entries"* ]]
+	[ "$(ps_field "d['manifest']")" = "$PROJECT_DIR/pods.yaml" ]
+	sk reload
+	cp "$(list)" "$LAB_DIR/keep.lst"
+	before=$(ps_field "d['generation']")
+	echo watched.example >>"$(list)" # by itself
+	later() { [ "$(ps_field "d['generation']")" -gt "$before" ]; }
+	wait_for 10 later
+	cp "$LAB_DIR/keep.lst" "$(list)"
+	sk reload
+}
+
 @test "builtin: verify tells what HAProxy cannot keep, and passes nothing else by" { verify_is_honest; }
 
 @test "down leaves nothing of it" {

@@ -68,3 +68,27 @@ while time.time() < end:
 	run pod_exec cli-pod curl -sS http://example.com/
 	[[ "$output" == *not-listed* ]]
 }
+
+limited() { (cd "$PROJECT_DIR" && "$top/tests/lab/lab" exec "$LAB" -- sh -c 'ulimit -n "$1"; shift; exec "$@"' sh "$1" "$stockade" "${@:2}"); }
+
+@test "up with other options is done when the new gate serves, and not before" {
+	up
+	for n in 1 2 1; do
+		up --workers "$n"
+		[ "$(ps_field "(d['gate']['state'], d['gate']['answers'], [p['attached'] for p in d['pods']])")" = "('serving', True, [True, True])" ]
+	done
+	sk down --timeout 0
+}
+
+@test "options with which no gate can run: up fails, and says what the gate said; so does the first one" {
+	limited 1024 up -f pods.yaml --host-root --workers 1
+	run limited 1024 up -f pods.yaml --host-root --workers 32
+	[ "$status" = 3 ]
+	[[ "$output" == *"the limit of open files, 1024, is too low for a gate"* ]]
+	limited 1024 up -f pods.yaml --host-root --workers 1 # and it is put right
+	check_allowed
+	sk down --timeout 0
+	run limited 64 up -f pods.yaml --host-root
+	[ "$status" = 3 ]
+	[[ "$output" == *"the limit of open files, 64, is too low for a gate"* ]]
+}

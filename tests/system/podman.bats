@@ -232,6 +232,58 @@ walls_of() { ps_field "[p['walls'] for p in d['pods'] if p['name']=='$1'][0]"; }
 	[[ "$output" == hello* ]]
 }
 
+# What sweeps by Podman from here waits at its first step while the file "hold" is there.
+held() {
+	mkdir -p "$LAB_DIR/bin"
+	cat >"$LAB_DIR/bin/podman" <<-END
+		#!/bin/sh
+		[ "\$1 \$2" != "pod ps" ] || touch $LAB_DIR/in
+		while [ "\$1 \$2" = "pod ps" ] && [ -e $LAB_DIR/hold ]; do sleep 0.05; done
+		exec $(command -v podman) "\$@"
+	END
+	chmod +x "$LAB_DIR/bin/podman"
+	rm -f "$LAB_DIR/in"
+	(export PATH="$LAB_DIR/bin:$PATH" && sk "$@")
+}
+ended() { [ ! -e "/proc/$1" ]; }
+
+@test "a down that cleans up as after a reboot takes nothing from an up that begins meanwhile" {
+	on_podman
+	kill -9 "$(ps_field "d['supervisor']['pid']")"
+	rm -rf "$LAB_DIR/run/demo"
+	podman pod rm --all --force --time 0 >/dev/null
+	touch "$LAB_DIR/hold"
+	held down >"$LAB_DIR/down.out" 2>&1 3>&- &
+	down=$!
+	wait_for 5 [ -e "$LAB_DIR/in" ]
+	on_podman >"$LAB_DIR/up.out" 2>&1 3>&- &
+	up=$!
+	wait_for 5 ended "$up" || true
+	rm "$LAB_DIR/hold"
+	wait "$down"
+	wait "$up"
+	check_allowed
+	[ "$(state_of sandbox-pod)" = running ]
+}
+
+@test "a second down while the first one is at its end waits for it" {
+	sk down --timeout 0
+	held up --engine podman -f pods.yaml
+	rm -f "$LAB_DIR/in"
+	touch "$LAB_DIR/hold"
+	sk down --timeout 0 3>&- &
+	first=$!
+	wait_for 10 [ -e "$LAB_DIR/in" ]
+	sk down --timeout 0 3>&- &
+	second=$!
+	wait_for 2 ended "$second" || true
+	rm "$LAB_DIR/hold"
+	wait "$first"
+	wait "$second"
+	[ ! -e "$LAB_DIR/state/demo/podman" ]
+	on_podman
+}
+
 @test "down leaves nothing, also after a supervisor that was killed" {
 	sk down --timeout 0
 	[ -z "$(podman ps --all --quiet)" ] && [ -z "$(podman pod ps --quiet)" ] && [ -z "$(podman volume ls --quiet)" ]

@@ -27,6 +27,7 @@ generation() { ps_field "d['generation']"; }
 	run sk reload
 	[ "$status" != 0 ]
 	[[ "$output" == *cli_domains.lst:2:* ]]
+	[[ "$output" == *"nothing is changed: generation $(ps_field "d['generation']") stays in force"* ]]
 	[ "$(ps_field "d['hash']")" = "$hash" ]
 	run pod_exec cli-pod curl -sS http://storage.googleapis.com/
 	[[ "$output" == hello* ]]
@@ -38,6 +39,25 @@ generation() { ps_field "d['generation']"; }
 	[[ "$output" == *not-listed* ]]
 	cp "$LAB_DIR/keep.lst" "$PROJECT_DIR/haproxy/cli_domains.lst"
 	sk reload
+}
+
+@test "a list that is gone denies all, and reload says of which pod" {
+	mv "$PROJECT_DIR/haproxy/cli_domains.lst" "$PROJECT_DIR/haproxy/cli_domain.lst"
+	run sk reload
+	mv "$PROJECT_DIR/haproxy/cli_domain.lst" "$PROJECT_DIR/haproxy/cli_domains.lst"
+	[ "$status" = 0 ]
+	[[ "$output" == *"pod cli-pod: everything is denied: "*"there is no haproxy/cli_domains.lst"* ]]
+	run sk reload
+	[[ "$status" = 0 && "$output" != *"everything is denied"* ]]
+}
+
+@test "up tells each warning once" {
+	sed 's/^    image: alpine:latest/&\n    livenessProbe: {}/' "$PROJECT_DIR/pods.yaml" >"$PROJECT_DIR/probe.yaml"
+	run up -f probe.yaml
+	[ "$status" = 0 ]
+	[ "$(grep -c "'livenessProbe' has no effect" <<<"$output")" = 1 ]
+	rm "$PROJECT_DIR/probe.yaml"
+	up
 }
 
 @test "a removed host's tunnel is closed within 100 ms; a still allowed one is not touched" {
@@ -129,4 +149,17 @@ generation() { ps_field "d['generation']"; }
 	cat "$LAB_DIR/downloads.out"
 	grep -q '^bad 0 ' "$LAB_DIR/downloads.out"
 	[ "$(generation)" -ge $((before + 50)) ]
+}
+
+@test "an up that is refused leaves the manifest that reload, ps and verify go by" {
+	other=$LAB_DIR/other
+	mkdir -p "$other"
+	cp -r "$PROJECT_DIR/." "$other/"
+	echo only-in-the-other.example >"$other/haproxy/cli_domains.lst"
+	before=$(ps_field "(d['manifest'], d['hash'])")
+	run sk up -f "$other/pods.yaml" --project demo --host-root --gate haproxy
+	[ "$status" = 2 ]
+	[[ "$output" == *"runs with --gate builtin"* ]]
+	sk reload
+	[ "$(ps_field "(d['manifest'], d['hash'])")" = "$before" ]
 }

@@ -42,6 +42,7 @@ left() { comm -13 <(echo "$before") <(sandboxes); find "$LAB_DIR/run" -name 'run
 	[[ "$output" == *"hello from storage.googleapis.com"* ]]
 	run sk run --allow storage.googleapis.com -- curl -sS http://example.com/
 	[[ "$output" == *not-listed* ]]
+	[[ "$output" == *"give 'stockade run' this option:"*"--allow example.com"* && "$output" != *reload* ]]
 }
 
 @test "--timeout ends it with 124, --memory and --pids hold" {
@@ -50,6 +51,7 @@ left() { comm -13 <(echo "$before") <(sandboxes); find "$LAB_DIR/run" -name 'run
 	run sk run --memory 64M -- python3 -c 'x = bytearray(300 * 1024 * 1024); print("too much")'
 	[ "$status" != 0 ]
 	[[ "$output" != *"too much"* ]]
+	[[ "$output" == *"it was killed; where nobody did that, it needs more than --memory 64M"* ]]
 	run sk run --pids 20 -- sh -c 'for i in $(seq 40); do sleep 2 & done; wait'
 	[[ "$output" == *ork* || "$output" == *esource* ]]
 	[ -z "$(left)" ]

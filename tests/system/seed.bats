@@ -21,6 +21,25 @@ teardown_file() { lab_stop; }
 	[ "$(pod_pid cli-pod)" = "$before" ]
 }
 
+@test "up of another directory with the same name is refused, and changes nothing" {
+	before=$(pod_pid cli-pod)
+	mkdir -p "$LAB_DIR/other/demo"
+	cp -r "$PROJECT_DIR/." "$LAB_DIR/other/demo/"
+	PROJECT_DIR=$LAB_DIR/other/demo run up
+	[ "$status" = 2 ]
+	[[ "$output" == *"the project 'demo' that is up is that of $PROJECT_DIR/pods.yaml; give another name with --project NAME"* ]]
+	[ "$(pod_pid cli-pod)" = "$before" ]
+	[ "$(ps_field "d['manifest']")" = "$PROJECT_DIR/pods.yaml" ]
+	cp "$PROJECT_DIR/pods.yaml" "$PROJECT_DIR/same.yaml" # another file of the same directory is the same project
+	up -f same.yaml
+	[ "$(pod_pid cli-pod)" = "$before" ]
+	up
+	rm "$PROJECT_DIR/same.yaml"
+	PROJECT_DIR=$LAB_DIR/other/demo up --project demo # who names it means it
+	[ "$(ps_field "d['manifest']")" = "$LAB_DIR/other/demo/pods.yaml" ]
+	up --project demo
+}
+
 @test "seed check 1: an allowed name, TLS checked against the origin's certificate" {
 	run pod_exec cli-pod-cli-app curl -sS -w ' %{http_code} %{ssl_verify_result}' https://storage.googleapis.com
 	[ "$status" = 0 ]
@@ -80,6 +99,13 @@ teardown_file() { lab_stop; }
 	run pod_exec cli-pod curl --noproxy '*' -sS -m 5 --resolve example.com:443:93.184.215.14 https://example.com/
 	[ "$status" != 0 ]
 	[ "$status" != 28 ]
+}
+
+@test "no pod reaches another, and the answer does not say that a list would help" {
+	run pod_exec cli-pod curl -sS http://sandbox-pod:8000/
+	[[ "$output" == *not-listed*"No pod reaches another, whatever the lists say."* && "$output" != *"add this line"* ]]
+	run pod_exec cli-pod curl -sS http://intranet:8000/
+	[ "${lines[-1]}" = "=intranet:8000" ]
 }
 
 @test "suffixes without a label boundary, and names that only begin alike, are denied" {
@@ -200,6 +226,38 @@ assert any(l.get("host") == "example.com" and l["reason"] == "not-listed" for l 
 	sk ps --json | python3 -c 'import json,sys; d=json.load(sys.stdin); assert d["generation"] >= 1 and len(d["hash"]) == 64'
 }
 
+@test "a pod that does not start is in ps with its reason, and up is a finding, no fault" {
+	{
+		cat "$PROJECT_DIR/pods.yaml"
+		printf -- '---\napiVersion: v1\nkind: Pod\nmetadata: { name: third, labels: { app: cli } }\nspec:\n'
+		printf '  initContainers: [{ name: bad, image: x, command: ["sh", "-c", "echo no; exit 7"] }]\n'
+		printf '  containers: [{ name: a, image: x, command: ["sleep", "infinity"] }]\n'
+	} >"$PROJECT_DIR/third.yaml"
+	run up -f third.yaml
+	[ "$status" = 1 ]
+	[[ "$output" == *"pod third: the init container bad ended with 7; 'stockade logs third/bad' has what it printed"* ]]
+	run sk ps
+	[[ "$output" == *"third"*"not started"*"pod third is not started: the init container bad ended with 7"* ]]
+	[ "$(ps_field "list(d['not_started'])")" = "['third']" ]
+	[ "$(sk logs third/bad)" = no ]
+	rm "$PROJECT_DIR/third.yaml"
+	up
+	run sk ps
+	[[ "$output" != *"third"* ]]
+}
+
+@test "verify of a project none of whose pods runs proves nothing" {
+	mkdir -p "$LAB_DIR/none"
+	printf 'apiVersion: v1\nkind: Pod\nmetadata: { name: a }\nspec:\n  containers: [{ name: c, image: x, command: ["no-such-program"] }]\n' >"$LAB_DIR/none/pods.yaml"
+	PROJECT_DIR=$LAB_DIR/none
+	run up
+	[ "$status" = 2 ]
+	run sk verify
+	sk down
+	[ "$status" = 1 ]
+	[[ "$output" == *"no pod runs whose walls could be tried"* ]]
+}
+
 @test "exec: exit codes, names, standard input" {
 	run pod_exec cli-pod/cli-app sh -c 'exit 7'
 	[ "$status" = 7 ]
@@ -236,6 +294,16 @@ d = json.load(sys.stdin)
 probes = d["probes"] if isinstance(d, dict) else d
 assert len({p["id"] for p in probes}) >= 45, len(probes)
 assert not [p for p in probes if p["result"] in ("failed", "broken")]'
+}
+
+@test "verify does not take a resolver that is silent for a wall that is down" {
+	up --dns 192.0.2.1
+	run sk verify
+	up # the lab's resolver again
+	echo "$output" | grep -E '^  (failed|broken)' -A 1 >&2 || true
+	[ "$status" = 0 ]
+	[[ "$output" == *"skipped  "*"upper case is the same name: no allowed name answers from here"* ]]
+	[[ "$output" == *" 0 failed, 0 broken, "* ]]
 }
 
 @test "down leaves nothing" {
