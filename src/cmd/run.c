@@ -24,6 +24,7 @@
 enum {
 	LIST_BYTES_MOST = 64 * 1024 * 1024,
 	VOLUMES_MOST = 64,
+	PIDS_USUAL = 4096,
 	PIDS_MOST = 1000000,
 	MEMORY_LEAST = 1024 * 1024,
 	KILLED = 128 + SIGKILL
@@ -269,8 +270,8 @@ static int read_limits(struct run *r, const struct run_options *o, struct err *e
 		return err_set(err, ERR_INPUT, "--memory takes at least 1M, not '%.40s'", o->memory);
 	if (o->timeout && !duration_parse(o->timeout, &r->sandbox.timeout_ms))
 		return err_set(err, ERR_INPUT, "--timeout takes a time, as in 10s, 5m or 2h, not '%.40s'", o->timeout);
-	if (o->pids > PIDS_MOST)
-		return err_set(err, ERR_INPUT, "--pids takes at most %d", PIDS_MOST);
+	if (o->pids == 0 || o->pids > PIDS_MOST)
+		return err_set(err, ERR_INPUT, "--pids takes 1 to %d", PIDS_MOST);
 	r->sandbox.pids_limit = o->pids;
 	return 0;
 }
@@ -307,7 +308,7 @@ static int run_run(struct run_options *o, const char *const *argv, struct arena 
 
 int cmd_run(int argc, char **argv)
 {
-	struct run_options o = { .pids = 0 };
+	struct run_options o = { .pids = PIDS_USUAL };
 	const struct option_spec options[] = {
 		OPTION_MANY('a', "allow", "HOST", &o.allow, "it may reach this: an entry as in a list; may be repeated"),
 		OPTION_MANY(0, "allow-file", "LIST", &o.allow_files, "it may reach what this list names; may be repeated"),

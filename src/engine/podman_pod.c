@@ -46,7 +46,10 @@ static void failed(struct live_pod *p, const char *what, const char *errors)
 {
 	struct err why = { 0 };
 
-	(void)err_set(&why, ERR_FAULT, "%s: %.700s", what, errors[0] ? errors : "it did not end in time");
+	if (strstr(errors, "image not known"))
+		(void)err_set(&why, ERR_INPUT, "%s: %.600s; nothing is pulled here: 'podman pull' it first", what, errors);
+	else
+		(void)err_set(&why, ERR_FAULT, "%s: %.700s", what, errors[0] ? errors : "it did not end in time");
 	give_up(p, &why);
 }
 

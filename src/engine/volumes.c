@@ -120,11 +120,19 @@ static int create(const struct volume *v, struct err *err)
 
 	if (dir < 0)
 		return err_set(err, ERR_INPUT, "%s cannot be created: %s: %s", v->path, parent, strerror(errno));
-	if (strncmp(v->path_type, "Dir", 3) == 0)
-		return mkdirat(dir, slash + 1, 0755) < 0 && errno != EEXIST ? err_errno(err, "%s", v->path) : 0;
-	FD_CLOSE int file = openat(dir, slash + 1, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
+	/* As Kubernetes has it: root's, 0755 and 0644, whoever in the pod is to read it. */
+	const mode_t before = umask(022);
+	int rc;
 
-	return file < 0 ? err_errno(err, "%s", v->path) : 0;
+	if (strncmp(v->path_type, "Dir", 3) == 0) {
+		rc = mkdirat(dir, slash + 1, 0755) < 0 && errno != EEXIST ? -1 : 0;
+	} else {
+		FD_CLOSE int file = openat(dir, slash + 1, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
+
+		rc = file < 0 ? -1 : 0;
+	}
+	(void)umask(before);
+	return rc < 0 ? err_errno(err, "%s", v->path) : 0;
 }
 
 /* --- ways to the host in it --- */

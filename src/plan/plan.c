@@ -235,7 +235,12 @@ struct plan *plan_make(const struct manifest *m, struct arena *a)
 	return p;
 }
 
-/* "docker.io/library/alpine: sleep infinity", at most so long, nothing that a terminal would obey. */
+static bool word_is_plain(const char *word)
+{
+	return word[0] && !strpbrk(word, " \t\n\"'$&|;<>()*?`");
+}
+
+/* "docker.io/library/alpine: sh -c 'sleep infinity'", at most so long, nothing that a terminal would obey. For reading, not for a shell. */
 static const char *command_text(const struct container *c, struct arena *a)
 {
 	const struct strings *parts[] = { &c->command, &c->args };
@@ -243,7 +248,8 @@ static const char *command_text(const struct container *c, struct arena *a)
 
 	for (size_t k = 0; k < 2; k++)
 		for (size_t i = 0; i < parts[k]->count && strlen(text) < 100; i++)
-			text = arena_printf(a, "%s %.60s", text, parts[k]->items[i]);
+			text = arena_printf(a, word_is_plain(parts[k]->items[i]) ? "%s %.60s" : "%s '%.60s'", text,
+					    parts[k]->items[i]);
 	if (c->command.count + c->args.count == 0)
 		text = arena_printf(a, "%s the image's own command", text);
 	for (char *p = text; *p; p++)

@@ -81,6 +81,8 @@ needs_root() { [ -z "${NOT_ROOT:-}" ] || skip "run checks for root first"; }
 		[[ "$stderr" == *"--timeout takes a time"* ]]
 	done
 	sk 2 run --pids 2000000 -- true
+	sk 2 run --pids 0 -- true
+	[[ "$stderr" == *"--pids takes 1 to "* ]]
 	sk 2 run --dns localhost -- true
 	sk 2 run -e =x -- true
 }

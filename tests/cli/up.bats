@@ -24,6 +24,12 @@ load helpers
 	[[ "$output" != *tproxy* ]]
 }
 
+@test "up --dry-run shows where a word of a command begins and ends" {
+	printf 'apiVersion: v1\nkind: Pod\nmetadata: { name: a }\nspec:\n  containers: [{ name: c, image: x, command: [sh, -c, "a b >c", ""] }]\n' >pods.yaml
+	sk 0 up -n
+	[[ "$output" == *"container a/c: start x: sh -c 'a b >c' ''"* ]]
+}
+
 @test "up names the project after the manifest's directory, in lower case, or as told" {
 	mkdir Other && cp -r "$top/examples/seed/." Other/
 	sk 0 up -n -f Other/pods.yaml

@@ -432,6 +432,7 @@ except OSError: print("nothing", flush=True)' >"$LAB_DIR/heard" 3>&-
 	pm network create --internal --subnet "$(cat "$LAB_DIR/inner")" laid-over >/dev/null
 	run on_bridge
 	[ "$status" != 0 ]
+	echo "$output"
 	[[ "$output" == *"cli-pod: "*"overlaps Podman's network 'laid-over'"* ]]
 	pm network rm laid-over >/dev/null
 	on_bridge

@@ -176,8 +176,8 @@ walls_of() { ps_field "[p['walls'] for p in d['pods'] if p['name']=='$1'][0]"; }
 @test "an image that is not there is an error that names it, and nothing is left of the pod" {
 	sed 's#curlimages/curl:latest#docker.io/library/nowhere:1#' "$PROJECT_DIR/pods.yaml" >"$PROJECT_DIR/missing.yaml"
 	run sk up --engine podman -f missing.yaml
-	[ "$status" != 0 ]
-	[[ "$output" == *"nowhere:1"* ]]
+	[ "$status" = 2 ]
+	[[ "$output" == *"nowhere:1"*"'podman pull' it first"* ]]
 	[ -z "$(pm ps --all --quiet --filter name=cli-pod)" ]
 	on_podman
 }

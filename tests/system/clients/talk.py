@@ -160,12 +160,17 @@ def do_early():
 
 
 def do_interim():
-    sock = proxy()
+    """Captured, all are handed on; to a proxy's connection, which may serve several hosts, none but 100."""
+    sock = socket.create_connection(("1.1.1.1", 80), 20)  # any address: Host says where to
     stream = sock.makefile("rb")
-    sock.sendall(request("GET", "/interim"))
+    sock.sendall(f"GET /interim HTTP/1.1\r\nHost: {ORIGIN}\r\n\r\n".encode())
     same(head(stream)[0], 102)
     status, fields = head(stream)
     same((status, fields["link"]), (103, "</a.css>; rel=preload"))
+    same(reply(stream)[0], 200)
+    sock = proxy()
+    stream = sock.makefile("rb")
+    sock.sendall(request("GET", "/interim"))
     same(reply(stream)[0], 200)
     sock.sendall(request("GET", "/echo"))
     same(reply(stream)[0], 200)

@@ -97,9 +97,35 @@ static void test_links(void **state)
 	assert_non_null(strstr(err.text, "symbolic link"));
 }
 
+/* Whatever the umask of this process, a pod's user that is not root is to read it. */
+static void test_created(void **state)
+{
+	struct volume list[] = {
+		{ .name = "d", .kind = VOLUME_HOST_PATH, .path = in_top("made"), .path_type = "DirectoryOrCreate" },
+		{ .name = "f", .kind = VOLUME_HOST_PATH, .path = in_top("file"), .path_type = "FileOrCreate" }
+	};
+	const struct pod pod = { .name = "p", .volumes = list, .volume_count = 2 };
+	const mode_t before = umask(077);
+	struct err err = { 0 };
+	struct stat st;
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct volume_mount m = { .volume = list[i].name };
+		FD_CLOSE int fd = volume_open(top, &pod, &m, &err);
+
+		assert_true(fd >= 0);
+	}
+	assert_int_equal(umask(before), 077);
+	assert_int_equal(stat(in_top("made"), &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0755);
+	assert_int_equal(stat(in_top("file"), &st), 0);
+	assert_int_equal(st.st_mode, S_IFREG | 0644);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_ways), cmocka_unit_test(test_links) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_ways), cmocka_unit_test(test_links),
+					    cmocka_unit_test(test_created) };
 
 	return cmocka_run_group_tests(tests, make_top, remove_top);
 }
