@@ -3,6 +3,7 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "cmd/follow.h"
@@ -96,7 +97,31 @@ static bool has_container(const struct manifest *m)
 	return false;
 }
 
-static int apply(const struct up_options *o, const struct manifest *m, struct err *err)
+/* In the foreground Ctrl-C takes the project down from the first moment on. */
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+/* Let in again only while there is waiting to be ended. */
+static int hold_signals(sigset_t *ret_before, struct err *err)
+{
+	const struct sigaction action = { .sa_handler = interrupt };
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, ret_before) < 0 || sigaction(SIGINT, &action, NULL) < 0 ||
+	    sigaction(SIGTERM, &action, NULL) < 0)
+		return err_errno(err, "signals");
+	return 0;
+}
+
+static int apply(const struct up_options *o, const struct manifest *m, const sigset_t *during, struct err *err)
 {
 	json_t *dns = json_array(), *limits = json_array();
 
@@ -112,7 +137,7 @@ static int apply(const struct up_options *o, const struct manifest *m, struct er
 	if (!request)
 		return err_set(err, ERR_INPUT, "%s: a path that is no UTF-8 cannot be handed to the supervisor; rename it",
 			       m->path);
-	json_t *reply = control_call(o->project, request, say_line, NULL, 0, NULL, err);
+	json_t *reply = control_call_until(o->project, request, say_line, during, err);
 
 	json_decref(reply);
 	return reply ? 0 : -1;
@@ -168,6 +193,7 @@ static int need_root(const struct up_options *o, struct err *err)
 static int bring_up(const struct up_options *o, const struct manifest *m, struct arena *a, struct err *err)
 {
 	struct oci_runtime runtime;
+	sigset_t before;
 
 	if (has_container(m) && !o->host_root && !on_podman(o))
 		return err_set(err, ERR_INPUT,
@@ -178,8 +204,10 @@ static int bring_up(const struct up_options *o, const struct manifest *m, struct
 		return -1;
 	if (o->runtime && runtime_find(o->runtime, &runtime, err) < 0)
 		return -1;
-	if (supervisor_ensure(o->project, err) < 0 || apply(o, m, err) < 0)
+	if ((o->foreground && hold_signals(&before, err) < 0) || supervisor_ensure(o->project, err) < 0)
 		return -1;
+	if (apply(o, m, o->foreground ? &before : NULL, err) < 0)
+		return interrupted ? go_down(o, err) : -1;
 	return o->foreground ? stay(o, a, err) : 0;
 }
 

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,14 +172,24 @@ static void reply_error(const json_t *reply, struct err *err)
 		      json_string_value(json_object_get(reply, "error")));
 }
 
-json_t *control_call(const char *project, json_t *request, void (*on_line)(const char *line), int *fds, size_t max,
-		     size_t *ret_count, struct err *err)
+static bool may_receive(int sock, const sigset_t *during, struct err *err)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+
+	if (!during || ppoll(&p, 1, NULL, during) > 0)
+		return true;
+	(void)err_errno(err, "waiting for the supervisor");
+	return false;
+}
+
+static json_t *call(const char *project, json_t *request, void (*on_line)(const char *line), const sigset_t *during, int *fds,
+		    size_t max, size_t *ret_count, struct err *err)
 {
 	FD_CLOSE int sock = control_connect(project, err);
 	json_t *reply = NULL;
 
 	if (sock >= 0 && control_send(sock, request, NULL, 0, err) == 0) {
-		while ((reply = control_receive(sock, fds, max, ret_count, err))) {
+		while (may_receive(sock, during, err) && (reply = control_receive(sock, fds, max, ret_count, err))) {
 			const char *line = json_string_value(json_object_get(reply, "line"));
 
 			if (line && on_line)
@@ -186,6 +197,7 @@ json_t *control_call(const char *project, json_t *request, void (*on_line)(const
 			if (json_is_true(json_object_get(reply, "done")))
 				break;
 			json_decref(reply);
+			reply = NULL;
 		}
 	}
 	json_decref(request);
@@ -195,4 +207,16 @@ json_t *control_call(const char *project, json_t *request, void (*on_line)(const
 		reply = NULL;
 	}
 	return reply;
+}
+
+json_t *control_call(const char *project, json_t *request, void (*on_line)(const char *line), int *fds, size_t max,
+		     size_t *ret_count, struct err *err)
+{
+	return call(project, request, on_line, NULL, fds, max, ret_count, err);
+}
+
+json_t *control_call_until(const char *project, json_t *request, void (*on_line)(const char *line), const sigset_t *during,
+			   struct err *err)
+{
+	return call(project, request, on_line, during, NULL, 0, NULL, err);
 }

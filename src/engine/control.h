@@ -20,6 +20,7 @@
 #define STOCKADE_ENGINE_CONTROL_H
 
 #include <jansson.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/un.h>
 
@@ -43,5 +44,9 @@ json_t *control_receive(int sock, int *fds, size_t max, size_t *ret_count, struc
 /* Request to last reply: on_line (may be NULL) sees each "line". NULL and err when the reply has "error". */
 json_t *control_call(const char *project, json_t *request /* stolen */, void (*on_line)(const char *line), int *fds, size_t max,
 		     size_t *ret_count, struct err *err);
+
+/* The same, but a signal ends the waiting that this mask lets in and a handler takes: an error then. */
+json_t *control_call_until(const char *project, json_t *request /* stolen */, void (*on_line)(const char *line),
+			   const sigset_t *during, struct err *err);
 
 #endif

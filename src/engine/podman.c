@@ -370,8 +370,10 @@ static int sweep(const char *project, const char *dir, int mounts, struct err *e
 		"podman",   "pod",       "ps", "--filter", arena_printf(&a, "label=" PODMAN_PROJECT "=%s", project),
 		"--format", "{{.Name}}", NULL
 	};
+	/* It is not there where making or removing the directory was cut short; Podman does nothing with settings that are missing. */
+	const char *settings = arena_printf(&a, "CONTAINERS_CONF=%s/containers.conf", dir);
 	const struct program p = { .argv = argv,
-				   .env = arena_printf(&a, "CONTAINERS_CONF=%s/containers.conf", dir),
+				   .env = access(strchr(settings, '/'), F_OK) == 0 ? settings : NULL,
 				   .mounts = mounts,
 				   .limit_ms = PODMAN_QUICK_MS };
 	int rc = program_wait(&p, &a, &names, err) == 0 ? remove_pods(names, &p, &a, err) : err_wrap(err, "podman pod ps");

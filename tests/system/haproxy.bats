@@ -484,3 +484,11 @@ s.sendall(b"SSH-2.0-x\r\n"); print(s.recv(10))'
 	[[ "$output" == hello* ]]
 	sk down --timeout 1
 }
+
+@test "a first up that HAProxy cannot be started for shows what supervisor.log said, which is gone then" {
+	sk down --timeout 0
+	run bash -c 'cd "$1" && exec "$2/tests/lab/lab" exec "$3" -- sh -c "ulimit -n 200; exec \"\$0\" up -f pods.yaml --host-root --gate haproxy --workers 1" "$4"' \
+		bash "$PROJECT_DIR" "$top" "$LAB" "$stockade"
+	[ "$status" = 3 ]
+	[[ "$output" == *"supervisor.log: "*"Cannot raise FD limit"* ]]
+}

@@ -266,6 +266,26 @@ ended() { [ ! -e "/proc/$1" ]; }
 	[ "$(state_of sandbox-pod)" = running ]
 }
 
+@test "a disk that was full while the settings were made: down and up work again" {
+	sk down --timeout 0
+	mkdir -p "$LAB_DIR/state"
+	mount -t tmpfs -o size=12k,nr_inodes=40 small "$LAB_DIR/state"
+	run on_podman
+	[ "$status" != 0 ]
+	[[ "$output" == *"No space left on device"* ]]
+	mount -o remount,size=20m,nr_inodes=4000 "$LAB_DIR/state"
+	run sk down
+	left=$(find "$LAB_DIR/state" -mindepth 1)
+	again=0
+	on_podman || again=$?
+	sk down --timeout 0 || true
+	umount "$LAB_DIR/state"
+	[ "$status" = 0 ]
+	[ -z "$left" ]
+	[ "$again" = 0 ]
+	on_podman
+}
+
 @test "a second down while the first one is at its end waits for it" {
 	sk down --timeout 0
 	held up --engine podman -f pods.yaml

@@ -72,3 +72,21 @@ left() { comm -13 <(echo "$before") <(sandboxes); find "$LAB_DIR/run" -name 'run
 	[ "$status" != 0 ]
 	[[ "$output" == *no-such-program-xyz* ]]
 }
+
+@test "up --foreground: Ctrl-C while it still starts takes the project down" {
+	printf 'apiVersion: v1\nkind: Pod\nmetadata: { name: slow, labels: { app: cli } }\nspec:\n  initContainers:\n  - { name: wait, image: x, command: ["sleep", "60"] }\n  containers:\n  - { name: main, image: x, command: ["sleep", "infinity"] }\n' >"$PROJECT_DIR/slow.yaml"
+	cat >"$LAB_DIR/interrupt.py" <<-'END'
+		import os, signal, subprocess, sys, time
+		up = subprocess.Popen(sys.argv[2:], start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+		for _ in range(200):
+		    if "wait (init)  running" in subprocess.run(sys.argv[2:-5] + ["ps"], capture_output=True, text=True).stdout: break
+		    time.sleep(0.05)
+		os.killpg(up.pid, signal.SIGINT)
+		sys.exit(up.wait(20))
+	END
+	cd "$PROJECT_DIR"
+	run python3 "$LAB_DIR/interrupt.py" - "$top/tests/lab/lab" exec "$LAB" -- "$stockade" up -f slow.yaml --host-root --foreground
+	echo "$output"
+	[ "$status" = 0 ]
+	[ ! -e "$LAB_DIR/run/demo" ]
+}
