@@ -2,22 +2,19 @@
  * last one to settle ends the apply. A pod that fails does not hold up the others. */
 #include "engine/apply.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "engine/bridge.h"
+#include "engine/last_words.h"
 #include "engine/podman.h"
 #include "engine/pods.h"
 #include "engine/runtime.h"
 
-enum { REPLACE_MS = 10000, GATE_CHANGE_MS = 30000, WORKERS_MAX = 256, DIAGNOSTICS_SHOWN = 1500 };
+enum { REPLACE_MS = 10000, GATE_CHANGE_MS = 30000, WORKERS_MAX = 256 };
 
 struct apply {
 	struct apply *next;
@@ -72,25 +69,6 @@ static void add_problem(struct apply *a, const struct err *why)
 		a->problems.class = why->class;
 }
 
-/* supervisor.log goes with a project that came to nothing, and errors name it: its end is shown. */
-static void show_diagnostics(struct apply *a)
-{
-	char text[DIAGNOSTICS_SHOWN + 1], *rest = text;
-	struct stat st;
-	FD_CLOSE int fd = openat(a->house->dir, "supervisor.log", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return;
-	const off_t from = st.st_size > DIAGNOSTICS_SHOWN ? st.st_size - DIAGNOSTICS_SHOWN : 0;
-	const ssize_t n = pread(fd, text, DIAGNOSTICS_SHOWN, from);
-
-	text[n > 0 ? n : 0] = '\0';
-	if (from > 0)
-		(void)strsep(&rest, "\n"); /* half a line */
-	for (const char *line = strtok_r(rest, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		client_line(&a->house->clients, a->client, "supervisor.log: %s", line);
-}
-
 static void finish(struct apply *a)
 {
 	struct house *h = a->house;
@@ -99,7 +77,7 @@ static void finish(struct apply *a)
 
 	h->applies = a->next;
 	if (h->reload.generation == 0 && !h->applies && !h->leaving && a->problems.class == ERR_FAULT)
-		show_diagnostics(a);
+		last_words_show(h, a->client);
 	client_done(&h->clients, a->client, reply, a->problems.class ? &a->problems : NULL, NULL, 0);
 	/* A first one that came to nothing leaves nothing behind. */
 	if (h->reload.generation == 0 && !h->applies)
@@ -157,8 +135,8 @@ static void gate_late(struct timer *t)
 		(void)err_set(&why, ERR_FAULT, "HAProxy does not serve after %d s; it goes on trying, see supervisor.log",
 			      GATE_CHANGE_MS / 1000);
 	else
-		bridge_gate_late(a->house, "the gate does not serve: nothing flows until it does, and it is tried again and again",
-				 &why);
+		last_words_late(a->house, "the gate does not serve: nothing flows until it does, and it is tried again and again",
+				&why);
 	apply_on_gate(a->house, &why);
 }
 

@@ -8,17 +8,11 @@
 
 #include "engine/live.h"
 
-enum { BRIDGE_WORDS = 400 };
-
 /* After podman_files_make. The outer network, the image, the socket; lines for people go to the client. */
 int bridge_prepare(struct house *h, uint64_t client, struct err *err);
 /* The gate's pod as these options want it: started, left alone, or replaced. ret_begun: gate_settled will be told how that ends. */
 int bridge_gate_start(struct house *h, struct plan_ref *plan, uint64_t client, bool *ret_begun, struct err *err);
 bool bridge_gate_runs(const struct house *h);
-/* What the container of a gate that is not connected said last; "": nothing, or it is connected. Podman forgets it with the pod. */
-void bridge_gate_words(const struct house *h, char ret[static BRIDGE_WORDS]);
-/* "WHAT; ..." with these, or where else to look. In every form. */
-void bridge_gate_late(const struct house *h, const char *what, struct err *ret);
 /* Before its files: its place. */
 int bridge_place(struct live_pod *p, struct err *err);
 /* What networks Podman has besides the project's: none may overlap one of the project's, nor may a route of the host. */

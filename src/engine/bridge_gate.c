@@ -22,7 +22,7 @@
 #include "net/resolve.h"
 #include "pod/bridge_ends.h"
 
-enum { CHANNEL_BACKLOG = 4, GATE_STOP_MS = 2000, SERVERS_TEXT = 1024, WORKERS_DEFAULT_MAX = 64, LAST_BYTES = 2048 };
+enum { CHANNEL_BACKLOG = 4, GATE_STOP_MS = 2000, SERVERS_TEXT = 1024, WORKERS_DEFAULT_MAX = 64 };
 
 /* --- the socket --- */
 
@@ -305,58 +305,6 @@ bool bridge_gate_runs(const struct house *h)
 	const struct live_pod *gate = h->podman.bridge.gate;
 
 	return gate && gate->phase == POD_RUNNING && h->podman.bridge.infra[0];
-}
-
-/* Before each line Podman has put the time, the stream, and whether it is whole. */
-static const char *said_in(char *line)
-{
-	for (int i = 0; i < 3 && *line; i++) {
-		line += strcspn(line, " ");
-		line += *line == ' ';
-	}
-	for (char *p = line; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = ' ';
-	return line;
-}
-
-/* Its container's log, or, of one that is a child of this process, the diagnostics that both write. */
-static int open_words(const struct house *h)
-{
-	const struct live_pod *gate = h->podman.bridge.gate;
-
-	if (!h->podman.bridge.on)
-		return openat(h->dir, "supervisor.log", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (!gate || h->gate.state != GATE_DOWN || gate->container_count == 0 || !gate->containers[0].log_path[0])
-		return -1;
-	return open(gate->containers[0].log_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-}
-
-void bridge_gate_words(const struct house *h, char ret[static BRIDGE_WORDS])
-{
-	char text[LAST_BYTES + 1], *rest = text;
-	struct stat st;
-
-	ret[0] = '\0';
-	FD_CLOSE int fd = h->gate.state == GATE_SERVING ? -1 : open_words(h);
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return;
-	const ssize_t n = pread(fd, text, LAST_BYTES, st.st_size > LAST_BYTES ? st.st_size - LAST_BYTES : 0);
-
-	text[n > 0 ? n : 0] = '\0';
-	for (char *line = strtok_r(rest, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		if (h->podman.bridge.on || strstr(line, " error gate "))
-			(void)snprintf(ret, BRIDGE_WORDS, "%s", said_in(line));
-}
-
-void bridge_gate_late(const struct house *h, const char *what, struct err *ret)
-{
-	char words[BRIDGE_WORDS];
-
-	bridge_gate_words(h, words);
-	(void)err_set(ret, ERR_FAULT, "%s; %s%s%s", what, words[0] ? "it does not run, and the last that " : "see supervisor.log",
-		      words[0] ? (h->podman.bridge.on ? "its container said is: " : "it said is: ") : "", words);
 }
 
 void bridge_end(struct house *h)

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/bridge.h"
+#include "engine/last_words.h"
 #include "engine/podman.h"
 #include "engine/pods.h"
 
@@ -30,7 +31,7 @@ static void out_of_patience(struct timer *t)
 	struct live_pod *p = (struct live_pod *)((char *)t - offsetof(struct live_pod, podman.patience));
 	struct err why = { 0 };
 
-	bridge_gate_late(p->house, "the gate does not serve the pod's listeners", &why);
+	last_words_late(p->house, "the gate does not serve the pod's listeners", &why);
 	podman_answer_hooks(p, &why);
 }
 

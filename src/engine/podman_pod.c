@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "engine/bridge.h"
+#include "engine/last_words.h"
 #include "engine/live_container.h"
 #include "engine/live_port.h"
 #include "engine/podman.h"
@@ -448,10 +449,10 @@ static void take_away(struct live_pod *p)
 	const struct program program = podman_program(p->house, argv, p->podman.stop_ms + REMOVE_MORE_MS);
 	const struct err stopped = { .class = ERR_FINDING, .text = "the pod is being stopped" };
 	struct err err = { 0 };
-	char words[BRIDGE_WORDS] = "";
+	char words[LAST_WORDS] = "";
 
 	if (bridge_is_gate(p))
-		bridge_gate_words(p->house, words);
+		last_words_of_gate(p->house, words);
 	if (words[0])
 		log_error("the gate's container said at last: %s", words);
 	podman_answer_hooks(p, &stopped);

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "engine/bridge.h"
 #include "engine/house.h"
+#include "engine/last_words.h"
 
 static void begin(struct house *h);
 
@@ -138,7 +138,7 @@ static void adopt_late(struct timer *t)
 	struct house *h = (struct house *)((char *)t - offsetof(struct house, reload.limit));
 	struct err why = { 0 };
 
-	bridge_gate_late(h, "the gate has not taken on the policy yet", &why);
+	last_words_late(h, "the gate has not taken on the policy yet", &why);
 	finish(h, NULL, &why);
 }
 

@@ -521,7 +521,7 @@ except OSError: print("nothing", flush=True)' >"$LAB_DIR/heard" 3>&-
 	podman import --quiet --change 'ENTRYPOINT ["/stockade"]' --change "LABEL stockade.gate=$label" "$LAB_DIR/mute.tar" "$image" >/dev/null
 	run on_bridge
 	[ "$status" != 0 ]
-	[[ "$output" == *"the last that its container said is: no gate today"* ]]
+	[[ "$output" == *"the last that it said is: no gate today"* ]]
 	[ "$(pm logs proxy-pod-gate 2>&1 | grep -c first)" -le 12 ] # each time it waits longer
 	sk down --timeout 0
 	[ -z "$(podman ps --all --quiet)" ]
