@@ -10,7 +10,10 @@
 /* Buffers and scratch of a worker. NULL: out of memory. */
 struct conn_pools *conn_pools_new(void);
 void conn_pools_free(struct conn_pools *p);
-void conn_pools_trim(struct conn_pools *p, uint64_t now_ms); /* after a batch: spare memory of a flood that is over */
+/* After a batch: spare memory of a flood that is over goes back to the kernel, at most once in CONN_TRIM_MS. false: it is too early, and
+ * to be asked again after that. */
+enum { CONN_TRIM_MS = 1000 };
+bool conn_pools_trim(struct conn_pools *p, uint64_t now_ms);
 
 /* A connection was accepted at a transparent listener of client c. Takes fd (non-blocking, close-on-exec). */
 void conn_accepted(struct worker *w, struct client *c, int fd);

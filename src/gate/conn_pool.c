@@ -13,7 +13,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n)
 #endif
 
-enum { SLAB_CONNS = 200, MMAP_FROM = 128 * 1024, TRIM_BYTES = 1 << 20, TRIM_MS = 1000 };
+enum { SLAB_CONNS = 200, MMAP_FROM = 128 * 1024, TRIM_BYTES = 1 << 20 };
 
 /* Free connections are linked by `next`; those from `touched` on were never used, so that their pages are not there yet. */
 struct conn_slab {
@@ -66,14 +66,17 @@ void conn_pools_free(struct conn_pools *p)
 	free(p);
 }
 
-/* What a flood of buffers leaves in the heap goes back to the kernel, at most once in TRIM_MS. */
-void conn_pools_trim(struct conn_pools *p, uint64_t now_ms)
+/* What a flood of buffers leaves in the heap. */
+bool conn_pools_trim(struct conn_pools *p, uint64_t now_ms)
 {
-	if (p->buffers.freed < TRIM_BYTES || now_ms - p->trimmed_ms < TRIM_MS)
-		return;
+	if (p->buffers.freed < TRIM_BYTES)
+		return true;
+	if (now_ms - p->trimmed_ms < CONN_TRIM_MS)
+		return false;
 	p->buffers.freed = 0;
 	p->trimmed_ms = now_ms;
 	(void)malloc_trim(0);
+	return true;
 }
 
 struct conn *conn_take(struct conn_pools *p)

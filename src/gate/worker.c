@@ -44,6 +44,7 @@ struct worker_queue {
 	struct budget *budget;
 	int acknowledge;
 	struct timer accept_again; /* set: fds have run out, listeners are not watched */
+	struct timer trim;         /* memory of a flood is to be given back later */
 	struct rate pause_lines;
 	pthread_t thread;
 	bool started;
@@ -448,7 +449,14 @@ static void woken(struct source *s, uint32_t events)
 	while (w->clients)
 		detach(w, &w->clients);
 	loop_timer_cancel(w->loop, &q->accept_again);
+	loop_timer_cancel(w->loop, &q->trim);
 	loop_stop(w->loop);
+}
+
+/* A batch is all that is needed. */
+static void trim_due(struct timer *t)
+{
+	(void)t;
 }
 
 static void after_batch(void *arg)
@@ -457,7 +465,8 @@ static void after_batch(void *arg)
 
 	for (struct client *c = w->clients; c; c = c->next)
 		publish_connections(attachment_of(c));
-	conn_pools_trim(w->pools, loop_now_ms(w->loop));
+	if (!conn_pools_trim(w->pools, loop_now_ms(w->loop)) && !w->queue->trim.prev && !w->queue->stop)
+		loop_timer_set(w->loop, &w->queue->trim, CONN_TRIM_MS);
 	if (!w->draining || w->conns || atomic_exchange(&w->queue->drained, true))
 		return;
 	signal_eventfd(w->queue->acknowledge);
@@ -511,6 +520,7 @@ int worker_init(struct worker *w, const struct worker_options *o, struct err *er
 		.budget = o->budget,
 		.acknowledge = o->acknowledge,
 		.accept_again = { .expired = accept_again },
+		.trim = { .expired = trim_due },
 	};
 	if (q->wake.fd < 0)
 		return err_errno(err, "cannot make a worker's eventfd");
