@@ -14,7 +14,7 @@
 #include "engine/pods.h"
 #include "engine/runtime.h"
 
-enum { REPLACE_MS = 10000, GATE_CHANGE_MS = 30000, WORKERS_MAX = 256 };
+enum { REPLACE_MS = 10000, GATE_CHANGE_MS = 30000 };
 
 struct apply {
 	struct apply *next;
@@ -23,13 +23,11 @@ struct apply {
 	struct reload_request request;
 	char manifest[HOUSE_PATH], before[HOUSE_PATH]; /* before: the house's, when it was told this one */
 	bool told;
-	char dns[HOUSE_DNS][HOUSE_DNS_TEXT];
-	unsigned workers;
-	struct gate_limits limits;
+	struct gate_options options;
 	bool gate_waits;      /* the gate's pod is being started, or it does not serve yet; HAProxy takes other options */
 	uint64_t gate_change; /* HAProxy's, that brings them; 0: none */
 	struct timer gate_patience;
-	bool host_root, begun, bridge, haproxy, named;
+	bool host_root, begun, bridge, named;
 	const struct pod_engine *engine;
 	struct oci_runtime runtime; /* its path is "" where none is asked for */
 	unsigned look;              /* of Podman's, that it waits for; 0: none */
@@ -288,80 +286,27 @@ static void show(struct apply *a, const json_t *lines)
 		client_line(&a->house->clients, a->client, "%s", json_string_value(json_array_get(lines, i)));
 }
 
-/* A limit that nobody would keep is not taken. */
-static int check_haproxy_limits(const struct gate_limits *limits, struct err *err)
-{
-	static const enum gate_limit not_kept[] = { LIMIT_HEADS_PER_SECOND, LIMIT_REST_TIME, LIMIT_ANSWER_TIME, LIMIT_DRAIN_TIME };
-	struct gate_limits usual;
-
-	limits_default(&usual);
-	for (size_t i = 0; i < sizeof not_kept / sizeof *not_kept; i++)
-		if (limits->of[not_kept[i]] != usual.of[not_kept[i]])
-			return err_set(err, ERR_INPUT, "HAProxy does not keep the limit %s; leave it out, or use --gate builtin",
-				       limit_name(not_kept[i]));
-	return 0;
-}
-
-static int set_haproxy(struct apply *a, struct err *err)
-{
-	struct house *h = a->house;
-
-	if (a->haproxy && check_haproxy_limits(&a->limits, err) < 0)
-		return -1;
-
-	if (h->gate_started && (h->gate.haproxy != NULL) != a->haproxy)
-		return err_set(err, ERR_INPUT, "the project runs with --gate %s; 'stockade down' first",
-			       h->gate.haproxy ? "haproxy" : "builtin");
-	if (h->gate_started || !a->haproxy)
-		return 0;
-	h->haproxy.pods = &h->gate.pods;
-	h->haproxy.log = h->decisions;
-	h->haproxy.limits = &h->limits;
-	if (haproxy_start(&h->haproxy, err) < 0)
-		return -1;
-	h->gate.haproxy = &h->haproxy;
-	return 0;
-}
-
-/* The gate's options are its arguments: another one must be started for others. */
 static int set_gate(struct apply *a, struct err *err)
 {
 	struct house *h = a->house;
-	const bool other = memcmp(h->dns, a->dns, sizeof h->dns) != 0 || h->gate.workers != a->workers ||
-			   memcmp(&h->limits, &a->limits, sizeof h->limits) != 0;
-	size_t n = 0;
+	const int done = gate_options_set(h, &a->options, err);
 
-	if (set_haproxy(a, err) < 0)
+	if (done < 0)
 		return -1;
-	memcpy(h->dns, a->dns, sizeof h->dns);
-	while (n < HOUSE_DNS && h->dns[n][0]) {
-		h->dns_list[n] = h->dns[n];
-		n++;
-	}
-	h->dns_list[n] = NULL;
-	h->gate.dns = n ? h->dns_list : NULL;
-	h->gate.workers = a->workers;
-	h->limits = a->limits;
-	h->gate.limits = &h->limits;
-	h->haproxy.dns = h->gate.dns;
-	h->haproxy.workers = a->workers;
-	if (!h->gate_started) {
-		h->gate_started = true;
-		h->gate.outside = h->podman.bridge.on;
-		gate_link_start(&h->gate);
-		gate_link_log(&h->gate, h->decisions);
-	} else if (other && !h->podman.bridge.on) {
+	if (h->podman.bridge.on)
+		return bridge_gate_start(h, a->plan, a->client, &a->gate_waits, err);
+	if (done == GATE_OPTIONS_OTHER) {
 		client_line(&h->clients, a->client, "gate: started anew with other options");
 		gate_link_restart(&h->gate);
 		if (h->gate.haproxy)
 			a->gate_change = haproxy_change(&h->haproxy);
 		wait_for_gate(a);
-	} else if (!h->podman.bridge.on && (!gate_link_serves(&h->gate) || (h->gate.haproxy && !h->haproxy.current))) {
+	} else if (done == GATE_OPTIONS_SAME && (!gate_link_serves(&h->gate) || (h->gate.haproxy && !h->haproxy.current))) {
 		if (h->gate.haproxy && !h->haproxy.current)
 			a->gate_change = h->haproxy.change;
 		wait_for_gate(a);
 	}
-	return h->podman.bridge.on ? bridge_gate_start(h, a->plan, a->client, &a->gate_waits, err) : 0;
+	return 0;
 }
 
 /* Pods of the one form cannot be kept in the other. */
@@ -501,59 +446,29 @@ static void begin(struct apply *a)
 	reload_ask(a->house, &a->request);
 }
 
-static int read_limits(struct apply *a, const json_t *limits, struct err *err)
-{
-	limits_default(&a->limits);
-	for (size_t i = 0; i < json_array_size(limits); i++) {
-		const char *text = json_string_value(json_array_get(limits, i));
-
-		if (limits_set(&a->limits, text ? text : "", err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 static int read_request(struct apply *a, const json_t *request, struct err *err)
 {
 	const char *manifest = json_string_value(json_object_get(request, "manifest"));
 	const char *engine = json_string_value(json_object_get(request, "engine"));
 	const char *runtime = json_string_value(json_object_get(request, "runtime"));
 	const char *network = json_string_value(json_object_get(request, "network"));
-	const char *gate = json_string_value(json_object_get(request, "gate"));
-	const json_t *dns = json_object_get(request, "dns");
-	const json_int_t workers = json_integer_value(json_object_get(request, "workers"));
 
 	if (!manifest || manifest[0] != '/' || strlen(manifest) >= sizeof a->manifest)
 		return err_set(err, ERR_INPUT, "the manifest's path must be absolute and shorter than %zu bytes",
 			       sizeof a->manifest);
-	if (workers < 0 || workers > WORKERS_MAX)
-		return err_set(err, ERR_INPUT, "the gate has 1 to %d workers", WORKERS_MAX);
-	if (json_array_size(dns) > HOUSE_DNS)
-		return err_set(err, ERR_INPUT, "at most %d DNS servers", HOUSE_DNS);
-	for (size_t i = 0; i < json_array_size(dns); i++) {
-		const char *text = json_string_value(json_array_get(dns, i));
-
-		if (!text || !text[0] || strlen(text) >= HOUSE_DNS_TEXT)
-			return err_set(err, ERR_INPUT, "a DNS server is ADDRESS or ADDRESS:PORT");
-		(void)snprintf(a->dns[i], HOUSE_DNS_TEXT, "%s", text);
-	}
 	(void)snprintf(a->manifest, sizeof a->manifest, "%s", manifest);
 	a->engine = engine && strcmp(engine, engine_podman.name) == 0 ? &engine_podman : &engine_builtin;
 	if (engine && strcmp(engine, a->engine->name) != 0)
 		return err_set(err, ERR_INPUT, "no such engine: %.40s", engine);
-	if (read_limits(a, json_object_get(request, "limits"), err) < 0 || (runtime && runtime_find(runtime, &a->runtime, err) < 0))
+	if (gate_options_read(&a->options, request, err) < 0 || (runtime && runtime_find(runtime, &a->runtime, err) < 0))
 		return -1;
 	if (runtime && a->engine != &engine_builtin)
 		return err_set(err, ERR_INPUT, "--runtime is of the built-in engine; Podman's is set in its containers.conf");
 	a->bridge = network && strcmp(network, "bridge") == 0;
 	if (network && ((!a->bridge && strcmp(network, "none") != 0) || a->engine != &engine_podman))
 		return err_set(err, ERR_INPUT, "--network is none or bridge, and of the engine podman");
-	a->haproxy = gate && strcmp(gate, "haproxy") == 0;
-	if (gate && !a->haproxy && strcmp(gate, "builtin") != 0)
-		return err_set(err, ERR_INPUT, "no such gate: %.40s", gate);
-	if (a->haproxy && a->bridge)
+	if (a->options.haproxy && a->bridge)
 		return err_set(err, ERR_INPUT, "--gate haproxy serves sockets, not a bridge: it does not go with --network bridge");
-	a->workers = (unsigned)workers;
 	a->named = json_is_true(json_object_get(request, "named"));
 	a->host_root = json_is_true(json_object_get(request, "host_root"));
 	return 0;

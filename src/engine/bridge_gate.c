@@ -189,7 +189,7 @@ static const struct plan_pod *plan_gate(struct house *h, struct plan_ref *plan, 
 	ARENA_PUSH(a, args.items, args.count) = BRIDGE_CHANNEL_DIR "/" BRIDGE_CHANNEL;
 	ARENA_PUSH(a, args.items, args.count) = "--workers";
 	ARENA_PUSH(a, args.items, args.count) = arena_printf(a, "%u", b->workers);
-	const size_t n = gate_link_limits(&h->limits, limits, words);
+	const size_t n = gate_link_limits(&h->options.limits, limits, words);
 
 	for (size_t i = 0; i < n; i++)
 		ARENA_PUSH(a, args.items, args.count) = arena_strdup(a, words[i]);

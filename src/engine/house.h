@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "engine/clients.h"
+#include "engine/gate_options.h"
 #include "gates/gate_link.h"
 #include "engine/loader.h"
 #include "engine/podman_life.h"
@@ -12,7 +13,7 @@
 #include "plan/oci.h"
 #include "plan/plan.h"
 
-enum { HOUSE_DNS = 8, HOUSE_DNS_TEXT = 64, HOUSE_PATH = 512 };
+enum { HOUSE_PATH = 512 };
 
 /* A plan with the memory it lives in; each pod started from it holds it. */
 struct plan_ref {
@@ -41,9 +42,8 @@ struct house {
 	struct haproxy haproxy; /* started when gate.haproxy is it */
 	bool gate_started, gate_answers;
 	struct gate_counters counters;
-	char dns[HOUSE_DNS][HOUSE_DNS_TEXT];
-	const char *dns_list[HOUSE_DNS + 1];
-	struct gate_limits limits; /* of the gate; set by the first apply */
+	struct gate_options options; /* of the gate; set by the first apply */
+	const char *dns_list[GATE_DNS_MAX + 1];
 
 	struct reload reload;
 	struct watch watch;

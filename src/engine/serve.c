@@ -27,9 +27,9 @@ static json_t *describe_limits(const struct house *h)
 	json_t *all = json_object();
 
 	for (int i = 0; h->gate_started && i < LIMIT_COUNT; i++)
-		(void)json_object_set_new(
-			all, limit_name((enum gate_limit)i),
-			json_pack("{sI sI}", "value", (json_int_t)h->limits.of[i], "met", (json_int_t)h->counters.limited[i]));
+		(void)json_object_set_new(all, limit_name((enum gate_limit)i),
+					  json_pack("{sI sI}", "value", (json_int_t)h->options.limits.of[i], "met",
+						    (json_int_t)h->counters.limited[i]));
 	return all;
 }
 
