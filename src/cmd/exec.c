@@ -9,16 +9,16 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "cmd/options.h"
 #include "cmd/exit_status.h"
+#include "cmd/options.h"
 #include "cmd/project.h"
 #include "cmd/say.h"
 #include "cmd/target.h"
 #include "engine/control.h"
 #include "engine/runtime.h"
-#include "process/terminal.h"
 #include "pod/container.h"
 #include "pod/keeper.h"
+#include "process/terminal.h"
 
 enum { UID_LIMIT = 65535 };
 

@@ -150,7 +150,8 @@ static int check_pod(const struct log_options *o, struct err *err)
 	json_t *ps = control_call(o->project, json_pack("{s:s}", "verb", "ps"), NULL, NULL, 0, NULL, &why);
 	const json_t *pods = json_object_get(ps, "pods");
 	const char *names = "";
-	bool known = false;
+	bool known =
+		!ps || json_object_get(json_object_get(ps, "not_started"), o->pod); /* who is not answered does not know better */
 
 	for (size_t i = 0; i < json_array_size(pods); i++) {
 		const char *name = text_of(json_array_get(pods, i), "name");

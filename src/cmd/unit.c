@@ -17,10 +17,10 @@
 #include "config/project.h"
 #include "config/utf8.h"
 #include "engine/control.h"
-#include "process/owner.h"
 #include "engine/podman_files.h"
 #include "engine/runtime.h"
 #include "plan/unit.h"
+#include "process/owner.h"
 
 struct unit_options {
 	struct up_options up;

@@ -201,19 +201,21 @@ static bool exists(const char *path)
 
 static void no_list(struct load *l, const struct pod *p, struct client_rules *c)
 {
+	struct report *r = l->reader.report;
 	const char *app = label(p, "app");
 
 	c->no_list = true;
-	if (app)
-		report_note(l->reader.report,
-			    "pod %s: everything is denied: no EgressPolicy selects it, and there is no haproxy/%s_domains.lst nor "
-			    "lists/%s_domains.lst",
-			    p->name, app, app);
-	else
-		report_note(l->reader.report,
-			    "pod %s: everything is denied: no EgressPolicy selects it, and it has no label 'app' that would name "
-			    "its list",
-			    p->name);
+	ARENA_PUSH(r->arena, r->denied.items, r->denied.count) =
+		app ? report_note(r,
+				  "pod %s: everything is denied: no EgressPolicy selects it, and there is no "
+				  "haproxy/%s_domains.lst nor "
+				  "lists/%s_domains.lst",
+				  p->name, app, app)
+		    : report_note(
+			      r,
+			      "pod %s: everything is denied: no EgressPolicy selects it, and it has no label 'app' that would name "
+			      "its list",
+			      p->name);
 }
 
 static bool list_by_label(struct load *l, const struct pod *p, struct client_rules *c)
@@ -367,6 +369,7 @@ static int load(const struct source *s, const char *path, const char *dir, bool 
 		return report_finish(report, err);
 	m->warnings = report->warnings;
 	m->notes = report->notes;
+	m->denied = report->denied;
 	*ret = m;
 	return 0;
 }

@@ -46,13 +46,16 @@ void report_warning(struct report *r, const struct source *s, unsigned line, uns
 		arena_printf(r->arena, "%s:%u:%u: warning: %s", s->file, line, column, text);
 }
 
-void report_note(struct report *r, const char *fmt, ...)
+const char *report_note(struct report *r, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	ARENA_PUSH(r->arena, r->notes.items, r->notes.count) = harmless(arena_vprintf(r->arena, fmt, ap));
+	const char *text = harmless(arena_vprintf(r->arena, fmt, ap));
+
 	va_end(ap);
+	ARENA_PUSH(r->arena, r->notes.items, r->notes.count) = text;
+	return text;
 }
 
 static struct span source_line(const struct source *s, unsigned line)

@@ -26,6 +26,7 @@ struct report {
 	struct problem problems[REPORT_KEPT];
 	size_t count; /* all, also those over REPORT_KEPT */
 	struct strings warnings, notes;
+	struct strings denied; /* of the notes (config/project.c) */
 };
 
 /* Always false, so that `return report_error(...)` reads well. */
@@ -33,7 +34,7 @@ bool report_error(struct report *r, const struct source *s, unsigned line, unsig
 	__attribute__((format(printf, 5, 6)));
 void report_warning(struct report *r, const struct source *s, unsigned line, unsigned column, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
-void report_note(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+const char *report_note(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* 0 when nothing was wrong; else fills err with the first REPORT_SHOWN problems in the order of the files, and returns -1. */
 int report_finish(struct report *r, struct err *err);
 

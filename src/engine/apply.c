@@ -7,14 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "engine/bridge.h"
 #include "engine/last_words.h"
 #include "engine/podman.h"
 #include "engine/pods.h"
 #include "engine/runtime.h"
 
-enum { REPLACE_MS = 10000, GATE_CHANGE_MS = 30000 };
+enum { REPLACE_MS = 10000, GATE_CHANGE_MS = 30000, HAPROXY_CHANGE_MS = 45000 };
 
 struct apply {
 	struct apply *next;
@@ -131,7 +130,7 @@ static void gate_late(struct timer *t)
 
 	if (a->gate_change)
 		(void)err_set(&why, ERR_FAULT, "HAProxy does not serve after %d s; it goes on trying, see supervisor.log",
-			      GATE_CHANGE_MS / 1000);
+			      HAPROXY_CHANGE_MS / 1000);
 	else
 		last_words_late(a->house, "the gate does not serve: nothing flows until it does, and it is tried again and again",
 				&why);
@@ -143,7 +142,7 @@ static void wait_for_gate(struct apply *a)
 {
 	a->gate_waits = true;
 	a->gate_patience.expired = gate_late;
-	loop_timer_set(a->house->loop, &a->gate_patience, GATE_CHANGE_MS);
+	loop_timer_set(a->house->loop, &a->gate_patience, a->gate_change ? HAPROXY_CHANGE_MS : GATE_CHANGE_MS);
 }
 
 /* --- the pods --- */
@@ -158,7 +157,7 @@ static void change_done(struct change *c, const char *done, const struct err *wh
 		(void)err_wrap(&shown, "pod %s", c->name);
 		client_line(&a->house->clients, a->client, "pod %s: not started", c->name);
 		add_problem(a, &shown);
-		(void)json_object_set_new(a->house->not_started, c->name, json_string(why->text));
+		(void)json_object_set_new(a->house->not_started, c->name, client_text(why->text));
 	} else {
 		client_line(&a->house->clients, a->client, "pod %s: %s", c->name, done);
 	}
@@ -286,6 +285,13 @@ static void show(struct apply *a, const json_t *lines)
 		client_line(&a->house->clients, a->client, "%s", json_string_value(json_array_get(lines, i)));
 }
 
+static bool haproxy_is_behind(const struct house *h)
+{
+	const struct haproxy *x = h->gate.haproxy;
+
+	return x && (!x->current || x->current->stage.change != x->change);
+}
+
 static int set_gate(struct apply *a, struct err *err)
 {
 	struct house *h = a->house;
@@ -301,8 +307,9 @@ static int set_gate(struct apply *a, struct err *err)
 		if (h->gate.haproxy)
 			a->gate_change = haproxy_change(&h->haproxy);
 		wait_for_gate(a);
-	} else if (done == GATE_OPTIONS_SAME && (!gate_link_serves(&h->gate) || (h->gate.haproxy && !h->haproxy.current))) {
-		if (h->gate.haproxy && !h->haproxy.current)
+	} else if (done == GATE_OPTIONS_SAME && (!gate_link_serves(&h->gate) || haproxy_is_behind(h))) {
+		/* An earlier one has not waited for it, or not long enough. */
+		if (haproxy_is_behind(h))
 			a->gate_change = h->haproxy.change;
 		wait_for_gate(a);
 	}
@@ -395,10 +402,11 @@ static void back_to_manifest(struct apply *a)
 {
 	struct house *h = a->house;
 
-	if (!a->told || h->reload.pending || !h->reload.in_force)
+	if (!a->told || h->reload.pending)
 		return;
 	memcpy(h->manifest, a->before, sizeof h->manifest);
-	watch_set(&h->watch, h->manifest, json_object_get(h->reload.in_force->report, "files"));
+	if (h->reload.in_force)
+		watch_set(&h->watch, h->manifest, json_object_get(h->reload.in_force->report, "files"));
 }
 
 static void on_published(struct reload_request *r, const struct reload_outcome *o, const struct err *why)
@@ -484,6 +492,8 @@ void apply_ask(struct house *h, uint64_t client, const json_t *request)
 	if (!a || read_request(a, request, &err) < 0) {
 		client_done(&h->clients, client, NULL, &err, NULL, 0);
 		free(a);
+		if (h->reload.generation == 0 && !h->applies)
+			h->leave(h, 0);
 		return;
 	}
 	while (*at)
@@ -506,6 +516,16 @@ void apply_cancel(struct house *h)
 		}
 		*at = a->next;
 		client_done(&h->clients, a->client, NULL, &why, NULL, 0);
+		apply_free(a);
+	}
+}
+
+void apply_end(struct house *h)
+{
+	while (h->applies) {
+		struct apply *a = h->applies;
+
+		h->applies = a->next;
 		apply_free(a);
 	}
 }

@@ -20,5 +20,7 @@ void apply_on_haproxy(struct house *h, uint64_t change);
 size_t apply_differences(struct house *h, const struct plan *p);
 /* Those that have not begun are answered with an error; one at work ends by itself when its pods are stopped. */
 void apply_cancel(struct house *h);
+/* After the loop has ended: one may have waited for nothing but the gate. */
+void apply_end(struct house *h);
 
 #endif

@@ -6,9 +6,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "jail/jail.h"
+#include "pod/bridge_ends.h"
 #include "pod/errand.h"
 #include "pod/netns.h"
-#include "pod/bridge_ends.h"
 
 static struct bridge *bridge_of(const struct live_pod *p)
 {

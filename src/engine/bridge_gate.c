@@ -1,7 +1,6 @@
 /* The gate's pod: what it is made of, its life, and its socket. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <sched.h>
 #include <stdio.h>

@@ -54,12 +54,12 @@ void control_address(int dir, struct sockaddr_un *ret)
 	(void)snprintf(ret->sun_path, sizeof ret->sun_path, "/proc/self/fd/%d/" CONTROL_SOCKET, dir);
 }
 
-/* A socket, or -1 with errno; ENOENT and ECONNREFUSED: nobody listens. */
-static int connect_in(const char *path)
+/* A socket, or -1 with errno; ENOENT and ECONNREFUSED: nobody listens; EAGAIN, with SOCK_NONBLOCK: too many are waiting. */
+static int connect_in(const char *path, int flags)
 {
 	struct sockaddr_un address;
 	FD_CLOSE int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	FD_CLOSE int sock = dir < 0 ? -1 : socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	FD_CLOSE int sock = dir < 0 ? -1 : socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
 
 	if (sock < 0)
 		return -1;
@@ -78,7 +78,8 @@ static void running(char *ret, size_t size)
 
 	ret[0] = '\0';
 	while (d && (e = readdir(d))) {
-		FD_CLOSE int sock = control_run_dir(e->d_name, path, sizeof path, &ignored) < 0 ? -1 : connect_in(path);
+		FD_CLOSE int sock =
+			control_run_dir(e->d_name, path, sizeof path, &ignored) < 0 ? -1 : connect_in(path, SOCK_NONBLOCK);
 
 		if (sock >= 0 && n + strlen(e->d_name) + sizeof ", " <= size)
 			n += (size_t)snprintf(ret + n, size - n, "%s%s", n ? ", " : "", e->d_name);
@@ -102,7 +103,7 @@ int control_connect(const char *project, struct err *err)
 
 	if (control_run_dir(project, path, sizeof path, err) < 0)
 		return -1;
-	FD_CLOSE int sock = connect_in(path);
+	FD_CLOSE int sock = connect_in(path, 0);
 
 	if (sock >= 0)
 		return fd_steal(&sock);

@@ -3,12 +3,13 @@
  * reply has "done": true, and "error" with "class" when it failed; replies before it may have "line": text for people.
  *
  * verb     request                                    replies
- * apply    manifest, engine, gate, network, runtime, host_root, named, dns[], limits[],  lines of progress; pods that could not start are errors
+ * apply    manifest, engine, gate, network, runtime, host_root, named, workers, dns[], limits[],  lines of progress; pods that could not start are errors
  * down     timeout_s                                  lines; the supervisor then ends
  * ps       -                                          project, engine, network, manifest, generation, hash, gate{pid,state,restarts,...},
  *                                                     pods[{name,addresses,attached,walls,containers[{name,state,pid,exit_code,
  *                                                     restarts,started_at}]}]; on Podman also a container's id and log;
- *                                                     with HAProxy as the gate haproxy{pid,state,restarts,old}
+ *                                                     with HAProxy as the gate haproxy{pid,state,restarts,old}; where there is
+ *                                                     any runtime{...}, not_started{pod: why}, reload_error
  * reload   -                                          generation, hash, revoked (with HAProxy as the gate ending_s), or the error of the broken
  *                                                     list
  * enter    pod, container                             1 fd: pidfd of its pid 1; uid, gid, cwd, env[], cgroup, uid_base; on Podman

@@ -9,14 +9,13 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "process/child.h"
 #include "engine/control.h"
 #include "engine/launch.h"
 #include "engine/podman.h"
-#include "process/run_dir.h"
-#include "process/stale.h"
 #include "engine/supervisor.h"
 #include "guard/guard.h"
+#include "process/run_dir.h"
+#include "process/stale.h"
 
 enum { TRIES = 200, PAUSE_MS = 50, READY_MS = 15000, EMPTY_MS = 3000 };
 

@@ -1,7 +1,6 @@
 #include "engine/house.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "config/project.h"
 

@@ -5,13 +5,13 @@
 #include "base/arena.h"
 #include "engine/clients.h"
 #include "engine/gate_options.h"
-#include "gates/gate_link.h"
 #include "engine/loader.h"
 #include "engine/podman_life.h"
 #include "engine/reload.h"
-#include "process/watch.h"
+#include "gates/gate_link.h"
 #include "plan/oci.h"
 #include "plan/plan.h"
+#include "process/watch.h"
 
 enum { HOUSE_PATH = 512 };
 

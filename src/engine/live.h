@@ -4,10 +4,10 @@
 
 #include <time.h>
 
-#include "process/container_log.h"
 #include "engine/house.h"
 #include "engine/pod_walls.h"
 #include "engine/podman_life.h"
+#include "process/container_log.h"
 
 enum { POD_ATTACH_MS = 30000 };
 enum pod_phase { POD_ATTACHING, POD_INIT, POD_STARTING, POD_RUNNING, POD_STOPPING };
@@ -89,6 +89,7 @@ struct live_pod {
 	void (*gone)(void *arg);
 	void *gone_arg;
 };
+
 /* --network bridge: the pod that the gate runs in. */
 static inline bool bridge_is_gate(const struct live_pod *p)
 {

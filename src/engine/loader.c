@@ -87,8 +87,8 @@ static int load(const char *path, int fds[static FD_COUNT], json_t **ret_report,
 	fds[FD_TEXT] = text_file(after, err);
 	if (fds[FD_POLICY] < 0 || fds[FD_TEXT] < 0)
 		return -1;
-	*ret_report = json_pack("{ss so so so so}", "hash", hash, "notes", texts(&m->notes), "warnings", texts(&m->warnings),
-				"files", list_files(m), "volumes", volume_paths(m));
+	*ret_report = json_pack("{ss so so so so so}", "hash", hash, "notes", texts(&m->notes), "denied", texts(&m->denied),
+				"warnings", texts(&m->warnings), "files", list_files(m), "volumes", volume_paths(m));
 	return 0;
 }
 

@@ -15,8 +15,8 @@
 
 #include "base/fd.h"
 #include "engine/control.h"
-#include "process/run_dir.h"
 #include "guard/guard.h"
+#include "process/run_dir.h"
 
 enum { NOFILE_MOST = 1048576, NPROC_MOST = 4194304, HOOK_S = 60 };
 

@@ -47,7 +47,7 @@ static void failed(struct live_pod *p, const char *what, const char *errors)
 {
 	struct err why = { 0 };
 
-	if (strstr(errors, "image not known"))
+	if (strstr(errors, "image not known") && !bridge_is_gate(p))
 		(void)err_set(&why, ERR_INPUT, "%s: %.600s; nothing is pulled here: 'podman pull' it first", what, errors);
 	else
 		(void)err_set(&why, ERR_FAULT, "%s: %.700s", what, errors[0] ? errors : "it did not end in time");

@@ -13,11 +13,11 @@
 
 #include "base/fd.h"
 #include "config/utf8.h"
-#include "process/owner.h"
 #include "engine/pod_walls.h"
-#include "process/program.h"
-#include "pod/netns.h"
 #include "pod/keeper.h"
+#include "pod/netns.h"
+#include "process/owner.h"
+#include "process/program.h"
 
 enum { VERSION_MS = 10000 };
 

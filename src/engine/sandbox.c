@@ -13,16 +13,16 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "gates/gate_link.h"
 #include "engine/launch.h"
 #include "engine/policy_file.h"
 #include "engine/runtime.h"
-#include "process/stale.h"
-#include "process/terminal.h"
 #include "engine/volumes.h"
 #include "gate/protocol.h"
+#include "gates/gate_link.h"
 #include "guard/guard.h"
 #include "pod/keeper.h"
+#include "process/stale.h"
+#include "process/terminal.h"
 
 enum { START_MS = 10000, GRACE_MS = 2000, SWEEP_MS = 200, TIMED_OUT = 124 };
 #define SANDBOX_NAME "sandbox"

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "engine/apply.h"
 #include "engine/live_container.h"
 #include "engine/podman.h"
@@ -192,14 +191,10 @@ struct manual {
 };
 
 /* A list that was moved away, or is called otherwise, denies all: that is told, and not only by the first up. */
-static void tell_denied(const struct manual *m, const json_t *notes)
+static void tell_denied(const struct manual *m, const json_t *denied)
 {
-	for (size_t i = 0; i < json_array_size(notes); i++) {
-		const char *note = json_string_value(json_array_get(notes, i));
-
-		if (note && strstr(note, ": everything is denied: "))
-			client_line(&m->house->clients, m->client, "%s", note);
-	}
+	for (size_t i = 0; i < json_array_size(denied); i++)
+		client_line(&m->house->clients, m->client, "%s", json_string_value(json_array_get(denied, i)));
 }
 
 static int manual_loaded(struct reload_request *r, const struct loaded *l, struct err *err)
@@ -209,7 +204,7 @@ static int manual_loaded(struct reload_request *r, const struct loaded *l, struc
 
 	if (!plan)
 		return -1;
-	tell_denied(m, json_object_get(l->report, "notes"));
+	tell_denied(m, json_object_get(l->report, "denied"));
 	const size_t n = apply_differences(m->house, plan->plan);
 
 	if (n)
@@ -228,7 +223,7 @@ static void manual_done(struct reload_request *r, const struct reload_outcome *o
 
 	if (o && m->house->gate.haproxy)
 		(void)json_object_set_new(reply, "ending_s", json_integer(HAPROXY_REVOKE_MS / 1000));
-	if (why)
+	if (why && !m->house->reload.pending) /* else it is in force as soon as there is a gate */
 		client_line(&m->house->clients, m->client, "nothing is changed: generation %llu stays in force",
 			    (unsigned long long)m->house->reload.generation);
 	client_done(&m->house->clients, m->client, reply, why, NULL, 0);

@@ -24,10 +24,10 @@
 #include "engine/podman.h"
 #include "engine/pods.h"
 #include "engine/reload.h"
-#include "process/run_dir.h"
 #include "engine/serve.h"
-#include "process/stale.h"
 #include "guard/guard.h"
+#include "process/run_dir.h"
+#include "process/stale.h"
 
 enum { SIGNAL_STOP_MS = 10000, LOG_CHECK_MS = 5000, FIRST_APPLY_MS = 30000, FILES_WANTED = 65536 };
 enum { DECISIONS_BYTES = 64 * 1024 * 1024, DIAGNOSTICS_BYTES = 16 * 1024 * 1024, EMPTY_MS = 3000 };
@@ -135,6 +135,7 @@ static void clear(struct house *h)
 	if (h->gate_started)
 		gate_link_stop(&h->gate);
 	haproxy_stop(&h->haproxy);
+	apply_end(h);
 	reload_free(h);
 	podman_end(h);
 	json_decref(h->not_started);

@@ -68,7 +68,7 @@ static void put_hint(struct text *t, const struct conn *c, const struct verdict 
 				: "To allow it, list the address itself as well, and run 'stockade reload'.\n");
 		return;
 	}
-	if (snapshot_client(&c->w->generation->snapshot, host) != CLIENT_NONE) {
+	if (v->reason == REASON_NOT_LISTED && snapshot_client(&c->w->generation->snapshot, host) != CLIENT_NONE) {
 		text_put(t, "No pod reaches another, whatever the lists say.\n");
 		return;
 	}

@@ -4,9 +4,9 @@
 #ifndef STOCKADE_GATES_GATE_LINK_H
 #define STOCKADE_GATES_GATE_LINK_H
 
-#include "process/child.h"
-#include "gates/haproxy.h"
 #include "gate/protocol.h"
+#include "gates/haproxy.h"
+#include "process/child.h"
 
 enum gate_state { GATE_DOWN, GATE_STARTING, GATE_SERVING, GATE_STOPPING };
 /* A gate that has not adopted a policy after GATE_ANSWER_MS is killed and started anew. */

@@ -8,11 +8,11 @@
 
 #include <limits.h>
 
-#include "process/child.h"
+#include "gate/protocol.h"
 #include "gates/haproxy_log.h"
 #include "gates/haproxy_own.h"
 #include "gates/haproxy_stage.h"
-#include "gate/protocol.h"
+#include "process/child.h"
 
 struct gate_pod;
 

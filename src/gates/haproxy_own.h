@@ -2,10 +2,10 @@
 #ifndef STOCKADE_GATES_HAPROXY_OWN_H
 #define STOCKADE_GATES_HAPROXY_OWN_H
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "net/loop.h"
 #include "policy/address.h"
-#include "base/arena.h"
 
 enum { HAPROXY_OWN_SETTLE_MS = 100 };
 

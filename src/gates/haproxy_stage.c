@@ -21,12 +21,12 @@
 #include "base/fd.h"
 #include "gates/gate_link.h"
 #include "gates/haproxy.h"
-#include "process/run_dir.h"
 #include "guard/guard.h"
 #include "net/dns_servers.h"
 #include "net/resolve.h"
 #include "pod/mounts.h"
 #include "pod/rootfs.h"
+#include "process/run_dir.h"
 
 #define ROOT_BYTES ((uint64_t)16 << 20)
 

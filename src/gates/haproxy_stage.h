@@ -4,9 +4,9 @@
 #ifndef STOCKADE_GATES_HAPROXY_STAGE_H
 #define STOCKADE_GATES_HAPROXY_STAGE_H
 
-#include "process/child.h"
 #include "gates/haproxy_own.h"
 #include "plan/haproxy.h"
+#include "process/child.h"
 
 enum { HAPROXY_ID_FIRST = 0x6fff1000, HAPROXY_ID_MASK = 0xfff, HAPROXY_PATH = 600, HAPROXY_WHY = 600 };
 

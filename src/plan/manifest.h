@@ -111,6 +111,7 @@ struct manifest {
 	size_t client_count;
 	struct strings warnings; /* "file:line:column: warning: ..." */
 	struct strings notes;    /* e.g. the jailer containers that the engine stands in for, lists not found */
+	struct strings denied;   /* of the notes, those about pods without a list */
 };
 
 #endif

@@ -14,8 +14,8 @@
 #include "guard/guard.h"
 #include "pod/cgroup.h"
 #include "pod/container.h"
-#include "pod/process.h"
 #include "pod/keeper.h"
+#include "pod/process.h"
 
 enum { NAMESPACES = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID };
 

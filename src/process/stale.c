@@ -9,8 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/fd.h"
-
 enum { CGROUP_DEPTH = 6, PAUSE_MS = 20 };
 
 struct sweep {

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "process/child.h"
 #include "guard/fdpass.h"
+#include "process/child.h"
 
 enum { CHUNK = 16 * 1024, LAST_CHUNKS = 64, END_OF_FILE_KEY = 4 };
 

@@ -173,6 +173,7 @@ decision() { # VERDICT CLIENT HOST REASON
 	sk 2 log --pod cli-pdo --follow --denied
 	sk 0 log --pod sandbox-pod
 	[ -z "$output$stderr" ]
+	sk 0 log --pod third-pod # not started
 	decision deny gone-pod example.com not-listed >>"$STOCKADE_RUN_DIR/demo/decisions.log"
 	sk 0 log --pod gone-pod
 	[[ "$output" == *gone-pod* ]]

@@ -450,6 +450,15 @@ s.sendall(b"SSH-2.0-x\r\n"); print(s.recv(10))'
 	[ "$status" != 0 ] # nothing was left up
 }
 
+@test "options that HAProxy cannot keep are refused by the first up, which leaves nothing" {
+	sk down --timeout 0 || true
+	run on_builtin --limit heads-per-second=10
+	[ "$status" = 2 ]
+	[[ "$output" == *"does not keep the limit heads-per-second"* ]]
+	run sk ps
+	[ "$status" = 1 ]
+}
+
 @test "lists that HAProxy cannot be given are refused by the first up" {
 	sk down --timeout 0 || true
 	cp "$(list)" "$LAB_DIR/keep.lst"

@@ -13,12 +13,12 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
-#include "process/child.h"
-#include "process/container_log.h"
 #include "engine/launch.h"
 #include "engine/live_container.h"
-#include "process/terminal.h"
 #include "pod/terminal.h"
+#include "process/child.h"
+#include "process/container_log.h"
+#include "process/terminal.h"
 
 static void test_back_off(void **state)
 {

@@ -14,8 +14,8 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
-#include "process/run_dir.h"
 #include "engine/volumes.h"
+#include "process/run_dir.h"
 
 static char top[] = "/tmp/stockade-test-XXXXXX";
 static struct arena arena;

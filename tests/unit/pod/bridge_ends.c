@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
-#include "pod/netns.h"
 #include "pod/bridge_ends.h"
+#include "pod/netns.h"
 
 enum { SKIPPED = 77 };
 
