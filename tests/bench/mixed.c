@@ -1,5 +1,6 @@
 /* stockade, but for the gate, which is another program: the file named like this one with ".gate" behind. So a gate built with the
  * thread sanitizer runs under a supervisor that is not: the sanitizer's own thread would keep that from making user namespaces. */
+int stockade_main(int argc, char **argv);
 #define main stockade_main
 #include "../../src/main.c"
 #undef main
