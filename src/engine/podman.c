@@ -2,7 +2,6 @@
 #include "engine/podman.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +93,7 @@ static enum container_state state_of(const json_t *entry)
 	return strcmp(s, "stopped") == 0 || strcmp(s, "exited") == 0 ? CONTAINER_EXITED : CONTAINER_WAITING;
 }
 
+/* false also of one that has none any more, since it is ending. */
 static bool lives_in(pid_t pid, int netns)
 {
 	char path[64];
@@ -104,10 +104,14 @@ static bool lives_in(pid_t pid, int netns)
 	       theirs.st_dev == ours.st_dev;
 }
 
-/* What Podman has told of may have ended since. */
+/* What Podman has told of may have ended since, or be ending: then it has no namespaces, and is in none. */
 static bool is_there(pid_t pid)
 {
-	return kill(pid, 0) == 0 || errno != ESRCH;
+	char path[64];
+	struct stat st;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
+	return stat(path, &st) == 0 || errno != ENOENT;
 }
 
 static const json_t *entry_of(const json_t *all, const struct live_pod *p, const struct live_container *c)

@@ -13,7 +13,7 @@
 #include "engine/pods.h"
 #include "engine/volumes.h"
 
-enum { REMOVE_MORE_MS = 30000, ARGS_MOST = 64 };
+enum { REMOVE_MORE_MS = 30000, ARGS_MOST = 64, BARE_LOOKS = 4 };
 
 typedef void then(struct program_call *c, int code, const char *out, const char *errors);
 
@@ -86,10 +86,15 @@ static void judge_place(struct live_pod *p)
 {
 	struct err why = { 0 };
 
+	const bool bare = (!p->gate.attached && !bridge_is_gate(p)) || p->outside || p->podman.lost;
+
 	p->podman.look = 0;
 	if (p->house->podman.problem[0]) {
 		failed(p, "podman ps", p->house->podman.problem);
-	} else if ((!p->gate.attached && !bridge_is_gate(p)) || p->outside || p->podman.lost) {
+	} else if (bare && ++p->podman.bare < BARE_LOOKS) {
+		/* One that ends and is started again all the time may just have got another namespace, whose hook waits. */
+		p->podman.look = podman_look(p->house);
+	} else if (bare) {
 		(void)err_set(&why, ERR_FAULT,
 			      "Podman has started it without its hook, so no walls are around it; does another hooks_dir or "
 			      "CONTAINERS_CONF count?");
