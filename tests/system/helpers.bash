@@ -110,7 +110,7 @@ podman_runs() {
 }
 # Podman's own process that cleans up after a container would take a pod that is started too soon for one that has ended.
 cleaned_up() { ! pgrep -f "podman .*$LAB_DIR/podman/.* container cleanup" >/dev/null; }
-stop() { pm pod stop --time 0 "$1" >/dev/null; wait_for 10 cleaned_up; }
+stop() { pm pod stop --time 0 "$1" >/dev/null; wait_for 60 cleaned_up; }
 restart() { stop "$1" && pm pod start "$1"; }
 
 # --- what several forms must do alike ---
