@@ -109,8 +109,15 @@ podman_runs() {
 		skip "Podman cannot run here: $(head -c 200 "$LAB_DIR/podman.err")"
 }
 # Podman's own process that cleans up after a container would take a pod that is started too soon for one that has ended.
-cleaned_up() { ! pgrep -f "podman .*$LAB_DIR/podman/.* container cleanup" >/dev/null; }
-stop() { pm pod stop --time 0 "$1" >/dev/null; wait_for 60 cleaned_up; }
+# Of the pod's own: others may be cleaned up and started in vain all the time.
+cleaned_up() { ! pgrep -f "podman .*$LAB_DIR/podman/.* container cleanup .*($1)" >/dev/null; }
+stop() {
+	local ids
+	ids=$(pm ps --all --no-trunc --quiet --filter "pod=$1" | paste -sd '|')
+	[ -n "$ids" ]
+	pm pod stop --time 0 "$1" >/dev/null
+	wait_for 10 cleaned_up "$ids"
+}
 restart() { stop "$1" && pm pod start "$1"; }
 
 # --- what several forms must do alike ---
