@@ -18,6 +18,7 @@ int podman_prepare(struct house *h, const struct plan *p, uint64_t client, struc
 void podman_attach(struct house *h, uint64_t client, const char *pod, const char *container, int netns);
 /* All hooks of the pod that wait: yes (NULL), or why not. */
 void podman_answer_hooks(struct live_pod *p, const struct err *why);
+bool podman_hook_waits(const struct live_pod *p);
 /* Asks Podman what runs, and notes it in the pods' containers. Looks are numbered; this returns the number of the first one that begins
  * from now on. When it is over, `looked` is told. */
 unsigned podman_look(struct house *h);

@@ -21,6 +21,14 @@ void podman_answer_hooks(struct live_pod *p, const struct err *why)
 	}
 }
 
+bool podman_hook_waits(const struct live_pod *p)
+{
+	for (size_t i = 0; i < PODMAN_WAITERS; i++)
+		if (p->podman.waiters[i])
+			return true;
+	return false;
+}
+
 static void attached(struct gate_pod *g)
 {
 	podman_answer_hooks((struct live_pod *)((char *)g - offsetof(struct live_pod, gate)), NULL);
@@ -67,6 +75,7 @@ static int change_walls(struct live_pod *p, int netns, struct err *err)
 	gate_link_detach(&p->house->gate, &p->gate);
 	pod_walls_close(&p->walls);
 	p->walls = walls;
+	p->podman.walled = p->house->podman.looks;
 	p->gate.on_attached = attached;
 	gate_link_attach(&p->house->gate, &p->gate);
 	/* What carried a published port goes into the old namespace. It is started anew, in the new one. */

@@ -30,7 +30,7 @@ struct podman {
 struct podman_life {
 	struct program_call call; /* the step that is at work */
 	unsigned look;            /* the one that will tell where its containers are; 0: none */
-	unsigned bare;            /* looks that found it without walls before it was up */
+	unsigned walled, past;    /* looks begun when its walls changed last; looks in a row that came too late for it */
 	bool lost;                /* Podman has none of its containers any more */
 	bool failing;             /* it is taken away because of `why` */
 	struct err why;

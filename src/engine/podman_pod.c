@@ -13,7 +13,7 @@
 #include "engine/pods.h"
 #include "engine/volumes.h"
 
-enum { REMOVE_MORE_MS = 30000, ARGS_MOST = 64, BARE_LOOKS = 4 };
+enum { REMOVE_MORE_MS = 30000, ARGS_MOST = 64, PAST_LOOKS = 10 };
 
 typedef void then(struct program_call *c, int code, const char *out, const char *errors);
 
@@ -82,17 +82,21 @@ static void note_logs(struct live_pod *p, const char *out)
 	}
 }
 
-static void judge_place(struct live_pod *p)
+/* Of one that ends and is started again all the time: the look began before it had these walls, or the hook of the next start waits. */
+static bool is_past(const struct live_pod *p, unsigned look)
 {
-	struct err why = { 0 };
+	return look <= p->podman.walled || podman_hook_waits(p);
+}
 
+static void judge_place(struct live_pod *p, unsigned look)
+{
 	const bool bare = (!p->gate.attached && !bridge_is_gate(p)) || p->outside || p->podman.lost;
+	struct err why = { 0 };
 
 	p->podman.look = 0;
 	if (p->house->podman.problem[0]) {
 		failed(p, "podman ps", p->house->podman.problem);
-	} else if (bare && ++p->podman.bare < BARE_LOOKS) {
-		/* One that ends and is started again all the time may just have got another namespace, whose hook waits. */
+	} else if (bare && is_past(p, look) && ++p->podman.past < PAST_LOOKS) {
 		p->podman.look = podman_look(p->house);
 	} else if (bare) {
 		(void)err_set(&why, ERR_FAULT,
@@ -109,7 +113,7 @@ void podman_on_look(struct house *h, unsigned number)
 	for (struct live_pod *p = h->pods, *next; p; p = next) {
 		next = p->next;
 		if (p->podman.look && p->podman.look <= number && p->phase != POD_STOPPING)
-			judge_place(p);
+			judge_place(p, number);
 	}
 }
 
