@@ -18,6 +18,8 @@ static const struct ip_addr gate = { .family = 4, .bytes = { 198, 18, 0, 1 } };
 
 /* Errands are run in a child; this is what it shares with its parent. */
 struct job {
+	/* Finds a device (ret_device), and does what is to be done in its namespace. */
+	int (*fn)(struct job *j, struct rtnl *r, struct rtnl_device *ret_device, struct err *err);
 	const struct bridge_wire *wire;
 	const struct plan_pod *pod;
 	const struct bridge_end *end;
@@ -25,15 +27,33 @@ struct job {
 	int index; /* of the device that was found */
 };
 
-static int run(int netns, const struct job *job, int (*fn)(void *arg, int *ret_fds, struct err *err), struct job *ret,
-	       struct err *err)
+static int inside(void *arg, int *ret_fds, struct err *err)
+{
+	struct job *j = arg;
+	struct rtnl r;
+	struct rtnl_device d;
+
+	(void)ret_fds;
+	if (rtnl_open(&r, err) < 0)
+		return -1;
+	const int rc = j->fn(j, &r, &d, err);
+
+	rtnl_close(&r);
+	if (rc < 0)
+		return -1;
+	memcpy(j->found.device, d.name, sizeof j->found.device);
+	j->index = d.index;
+	return 0;
+}
+
+static int run(int netns, const struct job *job, struct job *ret, struct err *err)
 {
 	struct job *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (shared == MAP_FAILED)
 		return err_errno(err, "memory for a child process");
 	*shared = *job;
-	const int rc = netns_run(netns, fn, shared, NULL, 0, err);
+	const int rc = netns_run(netns, inside, shared, NULL, 0, err);
 
 	if (rc == 0)
 		*ret = *shared;
@@ -205,7 +225,6 @@ static int check_address(const struct bridge_wire *w, const struct ip_addr *a, s
 
 static int set_up_pod(struct rtnl *r, const struct job *j, int device, struct err *err)
 {
-
 	if (rtnl_up(r, RTNL_LO) < 0)
 		return err_errno(err, "cannot bring up lo");
 	if (add_address(r, &j->pod->v4) < 0 || add_address(r, &j->pod->v6) < 0)
@@ -218,38 +237,22 @@ static int set_up_pod(struct rtnl *r, const struct job *j, int device, struct er
 	return 0;
 }
 
-static int adopt_pod(void *arg, int *ret_fds, struct err *err)
+static int adopt_pod(struct job *j, struct rtnl *r, struct rtnl_device *d, struct err *err)
 {
-	struct job *j = arg;
-	struct rtnl r;
-	struct rtnl_device d;
-
-	(void)ret_fds;
-	if (rtnl_open(&r, err) < 0)
+	if (find_only(r, d, err) < 0 || netns_settings(err) < 0 || no_ipv6(d->name, err) < 0 ||
+	    find_address(r, d, &j->found.address, err) < 0 || check_address(j->wire, &j->found.address, err) < 0)
 		return -1;
-	int rc = find_only(&r, &d, err) < 0 || netns_settings(err) < 0 || no_ipv6(d.name, err) < 0 ||
-				 find_address(&r, &d, &j->found.address, err) < 0 ||
-				 check_address(j->wire, &j->found.address, err) < 0
-			 ? -1
-			 : 0;
-
-	if (rc == 0) {
-		memcpy(j->found.device, d.name, sizeof j->found.device);
-		memcpy(j->found.mac, d.mac, sizeof j->found.mac);
-		rc = set_up_pod(&r, j, d.index, err);
-	}
-	rtnl_close(&r);
-	return rc;
+	memcpy(j->found.mac, d->mac, sizeof j->found.mac);
+	return set_up_pod(r, j, d->index, err);
 }
 
 int bridge_ends_adopt_pod(int netns, const struct bridge_wire *w, const struct plan_pod *pod, struct bridge_end *ret,
 			  struct err *err)
 {
-	const struct job job = { .wire = w, .pod = pod };
-
+	const struct job job = { .fn = adopt_pod, .wire = w, .pod = pod };
 	struct job done;
 
-	if (netns_is_the_hosts(netns, err) < 0 || run(netns, &job, adopt_pod, &done, err) < 0)
+	if (netns_is_the_hosts(netns, err) < 0 || run(netns, &job, &done, err) < 0)
 		return -1;
 	*ret = done.found;
 	return 0;
@@ -257,66 +260,42 @@ int bridge_ends_adopt_pod(int netns, const struct bridge_wire *w, const struct p
 
 /* --- the gate's --- */
 
-static int adopt_gate(void *arg, int *ret_fds, struct err *err)
+static int adopt_gate(struct job *j, struct rtnl *r, struct rtnl_device *d, struct err *err)
 {
-	struct job *j = arg;
-	struct rtnl r;
-	struct rtnl_device d;
-
-	(void)ret_fds;
-	if (rtnl_open(&r, err) < 0)
+	if (find_by_mac(r, j->wire->gate_mac, d, err) < 0 || netns_settings(err) < 0 || no_ipv6(d->name, err) < 0 ||
+	    setting("ipv4", "all", "forwarding", "0", err) < 0)
 		return -1;
-	int rc = find_by_mac(&r, j->wire->gate_mac, &d, err) < 0 || netns_settings(err) < 0 || no_ipv6(d.name, err) < 0 ||
-				 setting("ipv4", "all", "forwarding", "0", err) < 0
-			 ? -1
-			 : 0;
-
-	if (rc == 0 && (rtnl_up(&r, RTNL_LO) < 0 || add_address(&r, &gate) < 0))
-		rc = err_errno(err, "cannot give lo the gate's address");
-	if (rc == 0)
-		memcpy(j->found.device, d.name, sizeof j->found.device);
-	rtnl_close(&r);
-	return rc;
+	if (rtnl_up(r, RTNL_LO) < 0 || add_address(r, &gate) < 0)
+		return err_errno(err, "cannot give lo the gate's address");
+	return 0;
 }
 
 int bridge_ends_adopt_gate(int netns, const struct bridge_wire *outer, char ret[static BRIDGE_DEVICE], struct err *err)
 {
-	const struct job job = { .wire = outer };
+	const struct job job = { .fn = adopt_gate, .wire = outer };
 	struct job done;
 
-	if (netns_is_the_hosts(netns, err) < 0 || run(netns, &job, adopt_gate, &done, err) < 0)
+	if (netns_is_the_hosts(netns, err) < 0 || run(netns, &job, &done, err) < 0)
 		return -1;
 	memcpy(ret, done.found.device, BRIDGE_DEVICE);
 	return 0;
 }
 
-static int join(void *arg, int *ret_fds, struct err *err)
+static int join(struct job *j, struct rtnl *r, struct rtnl_device *d, struct err *err)
 {
-	struct job *j = arg;
-	struct rtnl r;
-	struct rtnl_device d;
-
-	(void)ret_fds;
-	if (rtnl_open(&r, err) < 0)
+	if (find_by_mac(r, j->wire->gate_mac, d, err) < 0 || no_ipv6(d->name, err) < 0)
 		return -1;
-	int rc = find_by_mac(&r, j->wire->gate_mac, &d, err) < 0 || no_ipv6(d.name, err) < 0 ? -1 : 0;
-
-	if (rc == 0 && set_neighbour(&r, d.index, &j->end->address, j->end->mac) < 0)
-		rc = err_errno(err, "cannot set the pod as neighbour of the gate");
-	if (rc == 0) {
-		memcpy(j->found.device, d.name, sizeof j->found.device);
-		j->index = d.index;
-	}
-	rtnl_close(&r);
-	return rc;
+	if (set_neighbour(r, d->index, &j->end->address, j->end->mac) < 0)
+		return err_errno(err, "cannot set the pod as neighbour of the gate");
+	return 0;
 }
 
 int bridge_ends_join(int netns, const struct bridge_wire *w, const struct bridge_end *pod, struct bridge_join *ret, struct err *err)
 {
-	const struct job job = { .wire = w, .end = pod };
+	const struct job job = { .fn = join, .wire = w, .end = pod };
 	struct job done;
 
-	if (run(netns, &job, join, &done, err) < 0)
+	if (run(netns, &job, &done, err) < 0)
 		return -1;
 	*ret = (struct bridge_join) { .index = done.index, .pod = pod };
 	memcpy(ret->device, done.found.device, BRIDGE_DEVICE);
