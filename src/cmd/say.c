@@ -7,7 +7,9 @@
 static int print_error(const char *verb, const char *text)
 {
 	(void)fflush(stdout);
-	fprintf(stderr, "stockade %s: %serror:%s %s\n", verb, say_color(stderr, COLOR_RED), say_color(stderr, COLOR_PLAIN), text);
+	fprintf(stderr, "stockade %s: %serror:%s ", verb, say_color(stderr, COLOR_RED), say_color(stderr, COLOR_PLAIN));
+	say_shown(stderr, span_of(text));
+	(void)fputc('\n', stderr);
 	return ERR_INPUT;
 }
 
@@ -33,17 +35,13 @@ static bool has_place(const char *text)
 int say_err(const char *verb, const struct err *err)
 {
 	(void)fflush(stdout);
-	if (has_place(err->text))
-		fprintf(stderr, "%s\n", err->text);
-	else
+	if (has_place(err->text)) {
+		say_shown(stderr, span_of(err->text));
+		(void)fputc('\n', stderr);
+	} else {
 		(void)print_error(verb, err->text);
+	}
 	return err->class == ERR_NONE ? ERR_FAULT : (int)err->class;
-}
-
-void say_line(const char *line)
-{
-	(void)puts(line);
-	(void)fflush(stdout);
 }
 
 const char *say_color(FILE *to, enum color c)
@@ -86,6 +84,13 @@ void say_shown(FILE *to, struct span text)
 void say_shown_word(FILE *to, struct span text)
 {
 	show(to, text, true);
+}
+
+void say_line(const char *line)
+{
+	say_shown(stdout, span_of(line));
+	(void)putchar('\n');
+	(void)fflush(stdout);
 }
 
 int say_json(const json_t *value)

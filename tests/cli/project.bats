@@ -52,6 +52,7 @@ decision() { # VERDICT CLIENT HOST REASON
 @test "reload: lines, then one sentence; --json only data" {
 	fake
 	sk 0 reload
+	[[ "$output" == *"what somebody ^[[31mwrote"* && "$output" != *$'\e'* ]] # shown, not obeyed
 	[[ "$output" == *"generation 8 in force (sha256 cdcdcdcdcdcd), 2 tunnels closed" ]]
 	sk 0 reload --json
 	json 'd == {"generation": 8, "hash": "cd" * 32, "revoked": 2}' <<<"$output"

@@ -20,7 +20,7 @@ PS = {"project": "demo", "manifest": "/nowhere/pods.yaml", "generation": 7, "has
       "gate": {"pid": 99, "state": "serving", "restarts": 1, "connections_open": 5, "answers": not os.environ.get("SILENT_GATE")}, "pods": PODS, "not_started": {"third-pod": "the init container x ended with 1"}, "done": True}
 ANSWERS = {
     "ps": [PS],
-    "reload": [{"line": "reading the lists"}, {"generation": 8, "hash": "cd" * 32, "revoked": 2, "done": True}],
+    "reload": [{"line": "reading the lists"}, {"line": "what somebody \u001b[31mwrote"}, {"generation": 8, "hash": "cd" * 32, "revoked": 2, "done": True}],
     "enter": [{"error": "no such container", "class": 2, "done": True}],
     "policy": [{"error": "the policy is not there", "class": 3, "done": True}],
     "down": [{"line": "stopped"}, {"done": True}],
